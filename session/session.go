@@ -1,0 +1,216 @@
+// Package session is what we do with WhatsApp: one account's pairing, its connection, number checks and messages. It is the
+// only package that uses whatsmeow's client; its exported names speak this program's words, never the library's types.
+//
+// It leaves to others what is durable (tasks, callbacks), how callers ask (HTTP), and what operators see. It does not know
+// whether the other end is WhatsApp or the simulator: that is decided by what it is given to dial.
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// AccountID names one of the daemon's accounts. Everything durable is keyed by it.
+type AccountID string
+
+// DefaultAccount is the only account there is today.
+const DefaultAccount AccountID = "default"
+
+// Number is an international telephone number: ASCII digits only, no plus, no leading zero.
+type Number string
+
+// MessageID is WhatsApp's identifier of a message. It is made before the first try and reused by every retry, so that a
+// recipient who gets a message twice shows it once.
+type MessageID string
+
+// State is where an account's connection stands. There is exactly one at any time.
+type State string
+
+// The states of an account.
+const (
+	Unpaired   State = "unpaired"    // no phone has linked this device yet
+	Pairing    State = "pairing"     // a round of pairing codes is running
+	Connecting State = "connecting"  // dialling or logging in
+	Online     State = "online"      // logged in, and WhatsApp answered lately
+	Degraded   State = "degraded"    // logged in, but an answer is overdue
+	Backoff    State = "backoff"     // connection lost; the next dial waits
+	Replaced   State = "replaced"    // another process connected with this device's keys
+	Outdated   State = "outdated"    // WhatsApp refuses this version of the client
+	TempBanned State = "temp_banned" // WhatsApp bans the account until Status.Until
+	Locked     State = "locked"      // WhatsApp locked or banned the account
+	LoggedOut  State = "logged_out"  // WhatsApp, the phone or an operator ended the link
+)
+
+// Status is one account's state, since when, and why.
+type Status struct {
+	Account    AccountID
+	State      State
+	Since      time.Time
+	Reason     string        // stable code, such as "logged_out" or "session_replaced"; empty when there is nothing to say
+	Detail     string        // the reason as a sentence for a person
+	Until      time.Time     // end of a temporary ban, or of a backoff; zero when unknown
+	Number     Number        // the paired account's own number; empty when not paired
+	LID        string        // the paired account's LID; empty when unknown
+	Confirm    bool          // another number than before was paired, and no operator has confirmed it yet
+	LastAnswer time.Time     // when WhatsApp last answered anything
+	RoundTrip  time.Duration // the last measured round trip; zero before the first
+}
+
+// Paired reports whether the account holds a link to a phone, online or not.
+func (s Status) Paired() bool { return s.Number != "" }
+
+// PairingState is where a pairing round stands.
+type PairingState string
+
+// The states of a pairing round.
+const (
+	PairingIdle     PairingState = "idle"         // no round has run since the start
+	PairingStarting PairingState = "starting"     // dialling; no code yet
+	PairingWaiting  PairingState = "waiting_scan" // a code is live until PairingRound.ExpiresAt
+	PairingConfirm  PairingState = "confirming"   // a phone scanned the code; the first login is on its way
+	PairingPaired   PairingState = "paired"       // done
+	PairingExpired  PairingState = "expired"      // all codes ran out unscanned
+	PairingRefused  PairingState = "refused"      // WhatsApp or our own checks refused; see Reason
+	PairingStopped  PairingState = "stopped"      // ended by a log-out or by the daemon's stop
+)
+
+// PairingRound is the resource that terminal, Slack and API show: one series of codes, from its first to its end.
+type PairingRound struct {
+	Account   AccountID
+	Round     int // counts up from 1 within this process; 0 before the first
+	State     PairingState
+	Code      string    // the text a phone scans; only while State is PairingWaiting. A login credential: never log it
+	ExpiresAt time.Time // when Code stops working
+	CodeIndex int       // 1 for the first code of the round
+	CodeCount int       // how many codes the round has
+	Reason    string    // stable code of why it ended, such as "pair_expired" or "pair_bad_identity"
+	Detail    string    // the reason as a sentence
+	StartedAt time.Time
+	Number    Number // the number that was paired, when State is PairingPaired
+}
+
+// Live reports whether the round has neither succeeded nor ended.
+func (p PairingRound) Live() bool {
+	return p.State == PairingStarting || p.State == PairingWaiting || p.State == PairingConfirm
+}
+
+// Event is something the account has to tell: StatusChanged, PairingChanged or MessageReceived.
+type Event interface{ event() }
+
+// StatusChanged comes once for every real change of an account's state, reason or number.
+type StatusChanged struct{ Status Status }
+
+// PairingChanged comes for every step of a pairing round: start, each code, scan, end.
+type PairingChanged struct{ Round PairingRound }
+
+// MessageReceived comes for each text a contact wrote to the account. The message is acknowledged to WhatsApp only after
+// the observer returned nil.
+type MessageReceived struct {
+	Account AccountID
+	ID      MessageID
+	From    Number // empty when WhatsApp told only the LID
+	LID     string
+	Text    string
+	At      time.Time
+}
+
+func (StatusChanged) event()   {}
+func (PairingChanged) event()  {}
+func (MessageReceived) event() {}
+
+// Verdict is what WhatsApp said about a number.
+type Verdict string
+
+// The verdicts on a number. Unknown is never to be told as "not registered".
+const (
+	Registered    Verdict = "registered"
+	NotRegistered Verdict = "not_registered"
+	Unknown       Verdict = "unknown" // no answer, or none about this number
+)
+
+// Checked is the answer about one number.
+type Checked struct {
+	Number    Number // as asked
+	Verdict   Verdict
+	Canonical Number // the account's number as WhatsApp writes it; may differ from Number by a digit
+	LID       string // empty when WhatsApp told none
+	At        time.Time
+}
+
+// Message is a text for one recipient.
+type Message struct {
+	ID   MessageID
+	To   Number
+	Text string
+}
+
+// Sent is proof that WhatsApp's server took a message with a copy for the recipient's phone in it.
+type Sent struct {
+	ID  MessageID
+	To  Number // canonical
+	LID string
+	At  time.Time // the server's time
+}
+
+// Retry says what a failure means for the work that met it.
+type Retry string
+
+// The kinds of failure.
+const (
+	RetryNever  Retry = "never"  // final
+	RetryLater  Retry = "later"  // try again, under the same message ID; it counts as an attempt
+	RetryOnline Retry = "online" // try again once the account is online; it does not count as an attempt
+)
+
+// Error is a failure with a stable code, as listed in docs/errors.md.
+type Error struct {
+	Code      string // such as "rate_limited", "network_uncertain", "rejected_403", "wa_499"
+	Retry     Retry
+	After     time.Duration // wait at least so long before the next try; zero when there is no opinion
+	Uncertain bool          // the message may have reached WhatsApp: repeat it only under the same ID
+	WACode    int           // WhatsApp's own number, 0 when there is none
+	Hint      string        // what the reader can do
+	Err       error         // the cause
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	switch {
+	case e.Err != nil && e.Hint != "":
+		return fmt.Sprintf("%s: %v (%s)", e.Code, e.Err, e.Hint)
+	case e.Err != nil:
+		return fmt.Sprintf("%s: %v", e.Code, e.Err)
+	case e.Hint != "":
+		return fmt.Sprintf("%s: %s", e.Code, e.Hint)
+	}
+	return e.Code
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Keeper is what an account needs kept beyond WhatsApp's own keys: answers about numbers, and facts about itself. The store
+// implements it.
+type Keeper interface {
+	// CheckedNumbers returns the kept answers about these numbers, whatever their age; a number never asked is missing.
+	CheckedNumbers(ctx context.Context, account AccountID, numbers []Number) (map[Number]Checked, error)
+	// KeepChecked keeps answers. Unknown is never kept.
+	KeepChecked(ctx context.Context, account AccountID, answers []Checked) error
+	// Facts returns what is kept about the account; the zero value when nothing is.
+	Facts(ctx context.Context, account AccountID) (Facts, error)
+	// KeepFacts replaces what is kept about the account.
+	KeepFacts(ctx context.Context, account AccountID, facts Facts) error
+}
+
+// Facts is what must be known about an account after a restart, and after whatsmeow deleted its device.
+type Facts struct {
+	Number    Number    // the last number an operator paired or confirmed; tasks belong to it
+	PairedAt  time.Time // when the present link was made
+	EndState  State     // LoggedOut, Locked, Outdated, TempBanned or Replaced when WhatsApp ended the session; empty otherwise
+	EndReason string    // stable code, stored before the library deletes anything
+	EndDetail string
+	EndedAt   time.Time
+	EndUntil  time.Time // end of a temporary ban
+	ByUs      bool      // the end was our own log-out: no pairing round starts by itself
+}

@@ -1,0 +1,84 @@
+package simulator
+
+import (
+	"sync"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
+)
+
+// account is a WhatsApp account: a number with its phone (device 0) and the clients linked to it. Every account can be a
+// contact of every other. All fields are guarded by Server.mu unless said otherwise.
+type account struct {
+	number     string // digits
+	lid        string // digits, derived from the number so that it is stable
+	name       string
+	about      string
+	registered bool // false: the number is in the directory, but not on WhatsApp
+
+	identity   *keys.KeyPair      // the account key; it is also device 0's Signal identity. Made at first use
+	devices    map[uint16]*device // 0 is the phone
+	nextDevice uint16             // device numbers grow and are never reused
+	keyIndex   uint32             // of the last linked device
+
+	behaviour Behaviour // what its virtual devices do with messages
+}
+
+// device is one end of Signal sessions: the virtual phone, or a client that linked itself.
+type device struct {
+	account *account
+	id      uint16
+
+	signal *signalDevice // virtual devices only: keys, sessions, inbox; has its own lock
+
+	// Linked clients only.
+	noiseKey       [32]byte // the static key seen at pairing; a login with another is refused
+	identityKey    [32]byte
+	keyIndex       uint32
+	identitySigned []byte // marshalled ADVSignedDeviceIdentity, with the account's signature key put back
+	linkedAt       time.Time
+	prekeys        prekeys // what the client uploaded
+
+	waiting []*waiting // stanzas for the client, in order, until it acknowledged them
+	conn    *conn      // the connection it is logged in on, nil while away
+}
+
+// jid returns the device's phone-number address.
+func (d *device) jid() types.JID {
+	return types.JID{User: d.account.number, Device: d.id, Server: types.DefaultUserServer}
+}
+
+// lidJID returns the device's LID address, by which all Signal sessions are keyed.
+func (d *device) lidJID() types.JID {
+	return types.JID{User: d.account.lid, Device: d.id, Server: types.HiddenUserServer}
+}
+
+// waiting is a stanza kept for a client until it acknowledged it.
+type waiting struct {
+	key  string // what its acknowledgement names: class, id and peer
+	node waBinary.Node
+	sent bool // on the present connection
+}
+
+// prekeys is what a linked client uploaded for others to start sessions with it.
+type prekeys struct {
+	registrationID uint32
+	signed         preKey
+	signature      [64]byte
+	oneTime        []preKey // first in, first out; each is handed out once
+}
+
+// preKey is a numbered public key.
+type preKey struct {
+	id     uint32
+	public [32]byte
+}
+
+// directory finds accounts by number and by LID.
+type directory struct {
+	mu       *sync.Mutex // Server.mu
+	byNumber map[string]*account
+	byLID    map[string]*account
+}
