@@ -1,13 +1,15 @@
 package simulator
 
 import (
-	"sync"
 	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/util/keys"
 )
+
+// Lock order: Server.mu before signalDevice's own lock before the counters' lock. A conn's write queue takes no other
+// lock, so conn.send may be called under any of them.
 
 // account is a WhatsApp account: a number with its phone (device 0) and the clients linked to it. Every account can be a
 // contact of every other. All fields are guarded by Server.mu unless said otherwise.
@@ -18,12 +20,13 @@ type account struct {
 	about      string
 	registered bool // false: the number is in the directory, but not on WhatsApp
 
-	identity   *keys.KeyPair      // the account key; it is also device 0's Signal identity. Made at first use
+	identity   *keys.KeyPair      // the account key; it is also device 0's Signal identity. Made at first use, by key
 	devices    map[uint16]*device // 0 is the phone
 	nextDevice uint16             // device numbers grow and are never reused
 	keyIndex   uint32             // of the last linked device
 
 	behaviour Behaviour // what its virtual devices do with messages
+	refusals  []Refusal // how its next logins fail, first in first out
 }
 
 // device is one end of Signal sessions: the virtual phone, or a client that linked itself.
@@ -74,11 +77,4 @@ type prekeys struct {
 type preKey struct {
 	id     uint32
 	public [32]byte
-}
-
-// directory finds accounts by number and by LID.
-type directory struct {
-	mu       *sync.Mutex // Server.mu
-	byNumber map[string]*account
-	byLID    map[string]*account
 }

@@ -1,0 +1,204 @@
+package simulator
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+// conn is one websocket of a client, from handshake to close. Stanzas are read and handled one after the other in the
+// goroutine that serves the connection; a second goroutine writes.
+type conn struct {
+	s    *Server
+	ws   *websocket.Conn
+	tcp  net.Conn      // below the websocket
+	done chan struct{} // closed when the connection has ended
+
+	static  [32]byte // the client's Noise key
+	crypt   *transport
+	pairing *pairing // nil on a connection that logged in
+
+	// device is who is logged in, nil before login and after a logout. It is set by the serving goroutine under Server.mu.
+	device *device
+	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs.
+	lidAddressing bool
+	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
+	active bool
+
+	ending atomic.Bool // a last stanza is on its way: nothing the client says counts any more
+	queue  writeQueue
+}
+
+// tcpKey finds a request's TCP connection in its context.
+type tcpKey struct{}
+
+// serveChat is the websocket endpoint of clients.
+func (s *Server) serveChat(w http.ResponseWriter, r *http.Request) {
+	if status := s.takeConnectRefusal(); status != 0 {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	// Clients name the real site as their origin.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		s.log.Debug("websocket refused", "error", err)
+		return
+	}
+	ws.SetReadLimit(maxFrame + 64<<10)
+	tcp, _ := r.Context().Value(tcpKey{}).(net.Conn)
+	c := &conn{s: s, ws: ws, tcp: tcp, done: make(chan struct{}), queue: newWriteQueue()}
+	if !s.enter(c) {
+		_ = ws.CloseNow()
+		return
+	}
+	defer s.work.Done()
+	c.serve()
+}
+
+// enter registers a connection, so that Close cuts it and waits for it. It returns false after Close.
+func (s *Server) enter(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Add(1)
+	s.conns[c] = struct{}{}
+	return true
+}
+
+// serve runs the connection until either side ends it.
+func (c *conn) serve() {
+	defer c.leave()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stream := bufio.NewReader(websocket.NetConn(ctx, c.ws, websocket.MessageBinary))
+	result, err := c.handshake(stream)
+	if err != nil {
+		if !hungUp(err) {
+			c.s.problem("handshake refused: %v", err)
+		}
+		c.drop()
+		return
+	}
+	c.s.count(func(counters *Counters) { counters.Connections++ })
+	c.static, c.crypt = result.static, result.transport
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+	c.admit(result.payload)
+	c.read(stream)
+	c.queue.stop()
+	c.drop()
+	writer.Wait()
+}
+
+// handshake reads the prologue and runs the Noise handshake.
+func (c *conn) handshake(stream io.Reader) (*greeted, error) {
+	late := time.AfterFunc(c.s.opts.HandshakeTimeout, c.drop) // a client may well hang up before it has said anything
+	defer late.Stop()
+	prologue, err := readPrologue(stream)
+	if err != nil {
+		return nil, err
+	}
+	receive := func() ([]byte, error) { return readFrame(stream) }
+	return respond(prologue, c.s.authority, receive, c.writeFrame)
+}
+
+// hungUp tells a connection that ended from one that said something wrong.
+func hungUp(err error) bool {
+	var closed websocket.CloseError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.As(err, &closed)
+}
+
+// read handles the client's stanzas until the connection ends.
+func (c *conn) read(stream io.Reader) {
+	for {
+		frame, err := readFrame(stream)
+		if err != nil {
+			c.s.log.Debug("connection ended", "reason", err)
+			return
+		}
+		plain, err := c.crypt.open(frame)
+		if err != nil {
+			c.s.problem("%v", err)
+			c.drop()
+			return
+		}
+		n, err := decodeNode(plain)
+		if err != nil {
+			c.s.problem("%v", err)
+			c.drop()
+			return
+		}
+		if !c.ending.Load() {
+			c.s.dispatch(c, n)
+		}
+	}
+}
+
+// dispatch hands a stanza to whoever answers it.
+func (s *Server) dispatch(c *conn, n *waBinary.Node) {
+	switch n.Tag {
+	case "iq":
+		s.handleIQ(c, n)
+	case "message", "receipt", "ack":
+		s.dispatchTraffic(c, n)
+	case "ib", "presence", "chatstate", "notification", "xmlstreamend":
+		s.count(func(counters *Counters) { counters.Noted[n.Tag]++ })
+	default:
+		s.unhandled("stanza " + n.Tag)
+	}
+}
+
+// dispatchTraffic hands on what only logged-in clients may send.
+func (s *Server) dispatchTraffic(c *conn, n *waBinary.Node) {
+	if c.device == nil {
+		s.problem("%s before login", n.Tag)
+		return
+	}
+	switch n.Tag {
+	case "message":
+		s.handleMessage(c, n)
+	case "receipt":
+		s.handleReceipt(c, n)
+	default:
+		s.handleClientAck(c, n)
+	}
+}
+
+// leave forgets the connection after it ended.
+func (c *conn) leave() {
+	c.drop()
+	_ = c.ws.CloseNow() // frees what the websocket holds
+	close(c.done)
+	s := c.s
+	s.mu.Lock()
+	delete(s.conns, c)
+	if c.pairing != nil {
+		s.dropCodes(c.pairing)
+	}
+	gone := c.device
+	if gone != nil && gone.conn == c {
+		gone.conn = nil
+	} else {
+		gone = nil // another connection has taken over
+	}
+	s.mu.Unlock()
+	if c.pairing != nil {
+		s.decide(c.pairing, errors.New("the client hung up"), nil)
+	}
+	if gone != nil {
+		s.clientGone(gone)
+	}
+}

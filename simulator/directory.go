@@ -1,0 +1,136 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
+)
+
+// directory finds accounts by number and by LID. It is guarded by Server.mu.
+type directory struct {
+	byNumber map[string]*account
+	byLID    map[string]*account
+}
+
+func newDirectory() directory {
+	return directory{byNumber: map[string]*account{}, byLID: map[string]*account{}}
+}
+
+// AccountSpec describes an account to add.
+type AccountSpec struct {
+	// Number is the phone number in international form, digits only.
+	Number string `json:"number"`
+	// Name is what the account's owner calls itself.
+	Name string `json:"name,omitempty"`
+	// About is the account's about text.
+	About string `json:"about,omitempty"`
+	// Unregistered puts a number into the directory that is not on WhatsApp.
+	Unregistered bool `json:"unregistered,omitempty"`
+	// Behaviour is what the account's phone does with messages.
+	Behaviour Behaviour `json:"behaviour,omitzero"`
+}
+
+// AddAccount adds an account, or changes the name, about text, registration and behaviour of one that exists; its keys and
+// linked clients stay. Every account can be written to, and a registered one's phone can scan pairing codes.
+func (s *Server) AddAccount(spec AccountSpec) error {
+	if err := checkNumber(spec.Number); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.directory.byNumber[spec.Number]
+	if a == nil {
+		a = s.directory.add(spec.Number)
+	}
+	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
+	s.changed()
+	return nil
+}
+
+// checkNumber accepts 5 to 15 digits without a leading zero: 15 is the most an international number can have.
+func checkNumber(number string) error {
+	if len(number) < 5 || len(number) > 15 || number[0] == '0' {
+		return errors.New("account number must have 5 to 15 digits and no leading zero")
+	}
+	for _, char := range number {
+		if char < '0' || char > '9' {
+			return errors.New("account number must be digits only")
+		}
+	}
+	return nil
+}
+
+// add puts a new account with its phone into the directory.
+func (d directory) add(number string) *account {
+	a := &account{number: number, lid: d.freeLID(number), devices: map[uint16]*device{}, nextDevice: 1}
+	a.devices[0] = &device{account: a}
+	d.byNumber[a.number] = a
+	d.byLID[a.lid] = a
+	return a
+}
+
+// freeLID derives a LID of 15 digits from a number: the same number always gets the same one, unless two collide.
+func (d directory) freeLID(number string) string {
+	const lowest, count = 100_000_000_000_000, 900_000_000_000_000
+	for salt := 0; ; salt++ {
+		sum := sha256.Sum256([]byte("lid " + strconv.Itoa(salt) + " " + number))
+		lid := strconv.FormatUint(lowest+binary.BigEndian.Uint64(sum[:8])%count, 10)
+		if d.byLID[lid] == nil {
+			return lid
+		}
+	}
+}
+
+// account finds the account an address belongs to, by number or LID, and nil when there is none.
+func (d directory) account(jid types.JID) *account {
+	switch jid.Server {
+	case types.DefaultUserServer, types.LegacyUserServer:
+		return d.byNumber[jid.User]
+	case types.HiddenUserServer:
+		return d.byLID[jid.User]
+	default:
+		return nil
+	}
+}
+
+// device finds the device an address names, and nil when there is none.
+func (d directory) device(jid types.JID) *device {
+	a := d.account(jid)
+	if a == nil || !a.registered {
+		return nil
+	}
+	return a.devices[jid.Device]
+}
+
+// registeredAccount finds an account that is on WhatsApp by its number.
+func (d directory) registeredAccount(number string) (*account, error) {
+	a := d.byNumber[number]
+	if a == nil || !a.registered {
+		return nil, fmt.Errorf("no account with the number ending in %s", lastDigits(number))
+	}
+	return a, nil
+}
+
+// key returns the account key, made at first use so that an idle directory entry stays small. Call with Server.mu held.
+func (a *account) key() *keys.KeyPair {
+	if a.identity == nil {
+		a.identity = keys.NewKeyPair()
+	}
+	return a.identity
+}
+
+// jid returns the account's phone-number address.
+func (a *account) jid() types.JID { return types.NewJID(a.number, types.DefaultUserServer) }
+
+// lidJID returns the account's LID address.
+func (a *account) lidJID() types.JID { return types.NewJID(a.lid, types.HiddenUserServer) }
+
+// lastDigits is as much of a number as a log or an error should show.
+func lastDigits(number string) string {
+	return number[max(0, len(number)-4):]
+}

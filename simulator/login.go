@@ -1,0 +1,82 @@
+package simulator
+
+import (
+	"strconv"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+)
+
+// location names the data centre in success and failure stanzas; clients only log it.
+const location = "sim"
+
+// admit starts what the client asked for in its handshake: a login when it names an account, else a pairing.
+func (c *conn) admit(payload *waWa6.ClientPayload) {
+	if payload.Username == nil {
+		c.s.startPairing(c, payload.GetDevicePairingData())
+		return
+	}
+	number := strconv.FormatUint(payload.GetUsername(), 10)
+	c.s.login(c, number, payload.GetDevice(), payload.GetLidDbMigrated())
+}
+
+// login lets a linked device in, in place of an older connection of the same device.
+func (s *Server) login(c *conn, number string, id uint32, lidAddressing bool) {
+	c.lidAddressing = lidAddressing
+	s.mu.Lock()
+	d, refusal := s.mayLogin(c, number, id)
+	if refusal != nil {
+		s.mu.Unlock()
+		s.log.Info("login refused", "number", lastDigits(number), "device", id, "reason", refusal.Reason)
+		s.count(func(counters *Counters) { counters.Refused++ })
+		c.endWith(refusal.node())
+		return
+	}
+	older := d.conn
+	d.conn, c.device = c, d
+	success := successNode(d, time.Now())
+	s.mu.Unlock()
+	if older != nil {
+		s.clientGone(d)
+		older.endWith(replacedNode())
+	}
+	s.count(func(counters *Counters) { counters.Logins++ })
+	s.log.Info("client logged in", "number", lastDigits(number), "device", id)
+	c.send(success)
+}
+
+// mayLogin finds the device of a login, or says why there is none. Call with s.mu held.
+func (s *Server) mayLogin(c *conn, number string, id uint32) (*device, *Refusal) {
+	a, err := s.directory.registeredAccount(number)
+	if err != nil {
+		return nil, &Refusal{Reason: failureLoggedOut}
+	}
+	if len(a.refusals) > 0 {
+		refusal := a.refusals[0]
+		a.refusals = a.refusals[1:]
+		return nil, &refusal
+	}
+	if id == 0 || id > maxDevice || a.devices[uint16(id)] == nil {
+		return nil, &Refusal{Reason: failureLoggedOut}
+	}
+	d := a.devices[uint16(id)]
+	if d.noiseKey != c.static {
+		s.problem("login of a linked device with another noise key than at pairing")
+		return nil, &Refusal{Reason: failureLoggedOut}
+	}
+	return d, nil
+}
+
+// successNode tells a client that it is logged in. whatsmeow needs the time and the LID, which must be the one of its
+// pairing with the device number.
+func successNode(d *device, now time.Time) waBinary.Node {
+	return waBinary.Node{Tag: "success", Attrs: waBinary.Attrs{
+		"t":            now.Unix(),
+		"lid":          d.lidJID(),
+		"props":        "27",
+		"location":     location,
+		"creation":     d.linkedAt.Unix(),
+		"display_name": d.account.name,
+	}}
+}

@@ -1,0 +1,184 @@
+package simulator
+
+import (
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// iqError is how a request can be refused, with the texts clients know.
+type iqError struct {
+	code int
+	text string
+}
+
+// Refusals of requests.
+var (
+	errBadRequest     = iqError{400, "bad-request"}
+	errNotAuthorized  = iqError{401, "not-authorized"}
+	errItemNotFound   = iqError{404, "item-not-found"}
+	errNotImplemented = iqError{501, "feature-not-implemented"}
+)
+
+// result answers a request.
+func (c *conn) result(iq *waBinary.Node, children ...waBinary.Node) {
+	n := waBinary.Node{Tag: "iq", Attrs: waBinary.Attrs{"from": types.ServerJID, "type": "result", "id": text(iq, "id")}}
+	if len(children) > 0 {
+		n.Content = children
+	}
+	c.send(n)
+}
+
+// fail refuses a request.
+func (c *conn) fail(iq *waBinary.Node, code int, reason string) {
+	c.send(waBinary.Node{
+		Tag:     "iq",
+		Attrs:   waBinary.Attrs{"from": types.ServerJID, "type": "error", "id": text(iq, "id")},
+		Content: []waBinary.Node{{Tag: "error", Attrs: waBinary.Attrs{"code": code, "text": reason}}},
+	})
+}
+
+func (c *conn) refuse(iq *waBinary.Node, e iqError) { c.fail(iq, e.code, e.text) }
+
+// handleIQ answers a request, or takes the client's answer to one of the server's.
+func (s *Server) handleIQ(c *conn, iq *waBinary.Node) {
+	kind := text(iq, "type")
+	if kind == "result" || kind == "error" {
+		s.handlePairAnswer(c, iq)
+		return
+	}
+	space := text(iq, "xmlns")
+	name := space + " " + kind + " " + firstTag(iq)
+	s.count(func(counters *Counters) { counters.IQs[name]++ })
+	switch {
+	case text(iq, "id") == "" || kind != "get" && kind != "set":
+		s.problem("malformed request %q", name)
+	case space == "w:p":
+		c.result(iq)
+	case c.device == nil:
+		s.handleEarly(c, iq)
+	default:
+		s.answer(c, iq, space, name)
+	}
+}
+
+// handleEarly answers a request of a client that is not logged in. Pairing by phone number would be answered here.
+func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
+	if text(iq, "xmlns") == "md" && firstTag(iq) == "link_code_companion_reg" {
+		c.refuse(iq, errBadRequest)
+		return
+	}
+	c.refuse(iq, errNotAuthorized)
+}
+
+// answer answers a request of a logged-in client.
+func (s *Server) answer(c *conn, iq *waBinary.Node, space, name string) {
+	switch name {
+	case "usync get usync":
+		s.handleUsync(c, iq)
+	case "passive set active":
+		s.activate(c, iq)
+	case "passive set passive":
+		c.result(iq)
+	case "md set remove-companion-device":
+		s.handleUnlink(c, iq)
+	case "w:m set media_conn":
+		c.result(iq, mediaConn())
+	case "w:sync:app:state set sync":
+		c.result(iq, appState(iq))
+	case "privacy get privacy":
+		c.result(iq, privacySettings())
+	case "privacy set tokens":
+		c.result(iq)
+	case "blocklist get ", "blocklist get list":
+		c.result(iq, waBinary.Node{Tag: "list", Attrs: waBinary.Attrs{"dhash": "none"}})
+	case "abt get props", "w get props":
+		c.result(iq, waBinary.Node{Tag: "props", Attrs: waBinary.Attrs{"protocol": "1", "hash": "0", "refresh": "86400", "refresh_id": "0"}})
+	case "w:profile:picture get picture":
+		c.refuse(iq, errItemNotFound)
+	default:
+		s.answerSpace(c, iq, space, name)
+	}
+}
+
+// answerSpace answers the namespaces whose requests are all answered alike.
+func (s *Server) answerSpace(c *conn, iq *waBinary.Node, space, name string) {
+	switch space {
+	case "encrypt":
+		s.handleEncrypt(c, iq)
+	case "urn:xmpp:whatsapp:dirty", "urn:xmpp:whatsapp:push", "urn:xmpp:whatsapp:account", "tos", "status", "w:stats", "w:biz",
+		"disappearing_mode":
+		c.result(iq)
+	default:
+		s.unhandled("iq " + name)
+		c.refuse(iq, errNotImplemented)
+	}
+}
+
+// activate starts delivery. The answer goes out before the first waiting stanza.
+func (s *Server) activate(c *conn, iq *waBinary.Node) {
+	c.result(iq)
+	s.mu.Lock()
+	first := !c.active
+	c.active = true
+	s.mu.Unlock()
+	if first {
+		s.deliverWaiting(c)
+	}
+}
+
+// handleUnlink removes a linked device at a client's wish: its own, as a logout, or another one of its account.
+func (s *Server) handleUnlink(c *conn, iq *waBinary.Node) {
+	request := iq.GetChildByTag("remove-companion-device")
+	jid, ok := jidAttr(&request, "jid")
+	s.mu.Lock()
+	var d *device
+	if ok {
+		d = s.directory.device(jid)
+	}
+	if d == nil || d.account != c.device.account || d.id == 0 {
+		s.mu.Unlock()
+		s.problem("request to remove a device that is not a linked one of the account")
+		c.refuse(iq, errBadRequest)
+		return
+	}
+	s.forget(d)
+	own := d == c.device
+	if own {
+		c.device = nil
+	}
+	s.mu.Unlock()
+	c.result(iq) // after a logout the client closes the connection itself
+	if !own && d.conn != nil {
+		d.conn.endWith(removedNode())
+	}
+}
+
+// mediaConn names a host for uploads; clients dial the simulator whatever it says.
+func mediaConn() waBinary.Node {
+	return waBinary.Node{
+		Tag:     "media_conn",
+		Attrs:   waBinary.Attrs{"auth": newID(), "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"},
+		Content: []waBinary.Node{{Tag: "host", Attrs: waBinary.Attrs{"hostname": "media.sim.invalid"}}},
+	}
+}
+
+// appState says that there is nothing in any collection.
+func appState(iq *waBinary.Node) waBinary.Node {
+	request := iq.GetChildByTag("sync")
+	var collections []waBinary.Node
+	for _, asked := range request.GetChildrenByTag("collection") {
+		collections = append(collections, waBinary.Node{
+			Tag:   "collection",
+			Attrs: waBinary.Attrs{"name": text(&asked, "name"), "version": "0", "type": "result"},
+		})
+	}
+	return waBinary.Node{Tag: "sync", Content: collections}
+}
+
+func privacySettings() waBinary.Node {
+	var categories []waBinary.Node
+	for _, name := range []string{"groupadd", "last", "status", "profile", "readreceipts", "online", "calladd"} {
+		categories = append(categories, waBinary.Node{Tag: "category", Attrs: waBinary.Attrs{"name": name, "value": "all"}})
+	}
+	return waBinary.Node{Tag: "privacy", Content: categories}
+}

@@ -1,0 +1,180 @@
+package simulator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+// writeTimeout ends a connection whose client reads nothing for so long.
+const writeTimeout = 30 * time.Second
+
+// ending says how a connection ends after its last stanza.
+type ending int
+
+const (
+	notEnding    ending = iota
+	hangUpNicely        // websocket close
+	hangUpAfterGrace
+)
+
+// writeQueue holds stanzas until the writer takes them. It has no bound: who sends must not wait for a slow client.
+type writeQueue struct {
+	mu      sync.Mutex
+	nodes   [][]byte
+	ending  ending
+	stopped bool
+	wake    chan struct{} // holds one
+}
+
+func newWriteQueue() writeQueue { return writeQueue{wake: make(chan struct{}, 1)} }
+
+// put appends a stanza and, with an ending, closes the queue behind it. It returns false when the queue is closed.
+func (q *writeQueue) put(node []byte, end ending) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped || q.ending != notEnding {
+		return false
+	}
+	if node != nil {
+		q.nodes = append(q.nodes, node)
+	}
+	q.ending = end
+	q.signal()
+	return true
+}
+
+// stop makes take return without what is left.
+func (q *writeQueue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = true
+	q.nodes = nil
+	q.signal()
+}
+
+func (q *writeQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for stanzas. ok is false once the queue was stopped.
+func (q *writeQueue) take() (nodes [][]byte, end ending, ok bool) {
+	for {
+		q.mu.Lock()
+		nodes, end, stopped := q.nodes, q.ending, q.stopped
+		q.nodes = nil
+		q.mu.Unlock()
+		if stopped {
+			return nil, notEnding, false
+		}
+		if len(nodes) > 0 || end != notEnding {
+			return nodes, end, true
+		}
+		<-q.wake
+	}
+}
+
+// send queues a stanza for the client and returns at once; stanzas leave in the order they were queued. On a connection
+// that is ending it does nothing. It may be called under any lock.
+func (c *conn) send(n waBinary.Node) {
+	c.enqueue(&n, notEnding)
+}
+
+func (c *conn) enqueue(n *waBinary.Node, end ending) {
+	var data []byte
+	if n != nil {
+		var err error
+		if data, err = waBinary.Marshal(*n); err != nil {
+			c.s.log.Error("stanza lost", "error", err)
+			return
+		}
+	}
+	c.queue.put(data, end)
+}
+
+// endWith sends a last stanza, waits the grace time and closes the connection. What the client says meanwhile is ignored.
+func (c *conn) endWith(n waBinary.Node) {
+	c.ending.Store(true)
+	c.enqueue(&n, hangUpAfterGrace)
+}
+
+// hangUp closes the websocket after what is queued.
+func (c *conn) hangUp() {
+	c.ending.Store(true)
+	c.enqueue(nil, hangUpNicely)
+}
+
+// drop cuts the TCP connection at once, without a websocket close, whatever the websocket is doing.
+func (c *conn) drop() {
+	c.ending.Store(true)
+	_ = c.tcp.Close() // closed already, at worst
+}
+
+// write is the writing goroutine.
+func (c *conn) write() {
+	for {
+		nodes, end, ok := c.queue.take()
+		if !ok {
+			return
+		}
+		for _, node := range nodes {
+			if err := c.writeFrame(c.crypt.seal(node)); err != nil {
+				c.s.log.Debug("write failed", "reason", err)
+				c.drop()
+				return
+			}
+		}
+		switch end {
+		case hangUpAfterGrace:
+			c.pause(c.s.opts.CloseGrace)
+			fallthrough
+		case hangUpNicely:
+			_ = c.ws.Close(websocket.StatusNormalClosure, "") // the client may have been faster
+			return
+		}
+	}
+}
+
+// pause waits, but not longer than the connection or the server lasts.
+func (c *conn) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return
+		case <-c.s.ctx.Done():
+			return
+		case <-c.queue.wake:
+			if c.queue.isStopped() {
+				return
+			}
+		}
+	}
+}
+
+func (q *writeQueue) isStopped() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stopped
+}
+
+// writeFrame sends one frame in one websocket message: clients read a frame that is spread over messages wrongly.
+func (c *conn) writeFrame(body []byte) error {
+	message, err := appendFrame(make([]byte, 0, 3+len(body)), body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	return c.ws.Write(ctx, websocket.MessageBinary, message)
+}
