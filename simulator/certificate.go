@@ -68,6 +68,9 @@ func parsePrivateKey(text string) (*keys.KeyPair, error) {
 	if err != nil || len(raw) != 32 {
 		return nil, errors.New("root key must be 64 hex digits")
 	}
+	// Clamped as X25519 keys are, so that signatures match the public half whatever bits were given.
+	raw[0] &= 248
+	raw[31] = raw[31]&127 | 64
 	return keys.NewKeyPairFromPrivateKey([32]byte(raw)), nil
 }
 

@@ -18,7 +18,9 @@ func (s *Server) virtual(d *device) *signalDevice           { return d.signal }
 func (s *Server) handleMessage(c *conn, n *waBinary.Node)   {}
 func (s *Server) handleReceipt(c *conn, n *waBinary.Node)   {}
 func (s *Server) handleClientAck(c *conn, n *waBinary.Node) {}
-func (s *Server) handleEncrypt(c *conn, n *waBinary.Node)   {}
+func (s *Server) handleEncrypt(c *conn, n *waBinary.Node) {
+	c.result(n, waBinary.Node{Tag: "count", Attrs: waBinary.Attrs{"value": 0}})
+}
 func (s *Server) deliverWaiting(c *conn)                    {}
 func (s *Server) clientGone(d *device)                      {}
 func (s *Server) controlHandler() http.Handler              { return http.NotFoundHandler() }

@@ -1,0 +1,47 @@
+package simulator_test
+
+import (
+	"encoding/hex"
+	"os"
+	"testing"
+
+	"go.mau.fi/libsignal/logger"
+	"go.mau.fi/whatsmeow"
+
+	"whatsappd/simulator"
+)
+
+// rootPrivate is the root key of every server of these tests: the client library trusts one root per process.
+const rootPrivate = "5a17000000000000000000000000000000000000000000000000000000000001"
+
+func TestMain(m *testing.M) {
+	trust(rootPrivate)
+	silence := logger.Loggable(silentSignal{})
+	logger.Setup(&silence)
+	os.Exit(m.Run())
+}
+
+// trust makes the client library trust a root key, before the first client exists.
+func trust(private string) {
+	server, err := simulator.New(simulator.Options{RootPrivate: private})
+	if err != nil {
+		panic(err)
+	}
+	root, err := hex.DecodeString(server.RootKey())
+	if err != nil {
+		panic(err)
+	}
+	copy(whatsmeow.WACertPubKey[:], root)
+	if err := server.Close(); err != nil {
+		panic(err)
+	}
+}
+
+// silentSignal keeps the Signal library from printing to standard output.
+type silentSignal struct{}
+
+func (silentSignal) Debug(_, _ string)   {}
+func (silentSignal) Info(_, _ string)    {}
+func (silentSignal) Warning(_, _ string) {}
+func (silentSignal) Error(_, _ string)   {}
+func (silentSignal) Configure(_ string)  {}

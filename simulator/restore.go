@@ -1,0 +1,169 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/util/keys"
+)
+
+// sorted returns the accounts by number, so that equal states make equal files.
+func (d directory) sorted() []*account {
+	accounts := make([]*account, 0, len(d.byNumber))
+	for _, a := range d.byNumber {
+		accounts = append(accounts, a)
+	}
+	slices.SortFunc(accounts, func(a, b *account) int { return strings.Compare(a.number, b.number) })
+	return accounts
+}
+
+func saveAccount(a *account) (savedAccount, error) {
+	saved := savedAccount{
+		Number: a.number, LID: a.lid, Name: a.name, About: a.about, Registered: a.registered,
+		NextDevice: a.nextDevice, KeyIndex: a.keyIndex, Behaviour: a.behaviour,
+	}
+	if a.identity != nil {
+		saved.Identity = a.identity.Priv[:]
+	}
+	for id := range a.nextDevice {
+		d := a.devices[id]
+		if d == nil {
+			continue
+		}
+		device, err := saveDevice(d)
+		if err != nil {
+			return savedAccount{}, fmt.Errorf("device %d: %w", id, err)
+		}
+		if device.Signal != nil || device.Linked != nil {
+			saved.Devices = append(saved.Devices, device)
+		}
+	}
+	return saved, nil
+}
+
+func saveDevice(d *device) (savedDevice, error) {
+	saved := savedDevice{ID: d.id}
+	if d.signal != nil {
+		state := d.signal.export()
+		saved.Signal = &state
+	}
+	if d.linked() {
+		saved.Linked = saveLink(d)
+	}
+	for _, w := range d.waiting {
+		node, err := waBinary.Marshal(w.node)
+		if err != nil {
+			return savedDevice{}, fmt.Errorf("waiting stanza: %w", err)
+		}
+		saved.Waiting = append(saved.Waiting, savedWaiting{Key: w.key, Node: node})
+	}
+	return saved, nil
+}
+
+// linked says whether the device is a client that paired, not a virtual one.
+func (d *device) linked() bool { return d.identitySigned != nil }
+
+func saveLink(d *device) *savedLink {
+	link := &savedLink{
+		NoiseKey: d.noiseKey[:], IdentityKey: d.identityKey[:], KeyIndex: d.keyIndex,
+		Identity: d.identitySigned, LinkedAt: d.linkedAt,
+		RegistrationID: d.prekeys.registrationID, SignedPreKey: savePreKey(d.prekeys.signed), Signature: slices.Clone(d.prekeys.signature[:]),
+	}
+	for _, key := range d.prekeys.oneTime {
+		link.PreKeys = append(link.PreKeys, savePreKey(key))
+	}
+	return link
+}
+
+func savePreKey(key preKey) savedPreKey {
+	return savedPreKey{ID: key.id, Public: slices.Clone(key.public[:])}
+}
+
+func (saved *savedAccount) restore() (*account, error) {
+	if err := checkNumber(saved.Number); err != nil {
+		return nil, err
+	}
+	a := &account{
+		number: saved.Number, lid: saved.LID, name: saved.Name, about: saved.About, registered: saved.Registered,
+		nextDevice: max(1, saved.NextDevice), keyIndex: saved.KeyIndex, behaviour: saved.Behaviour,
+		devices: map[uint16]*device{},
+	}
+	a.devices[0] = &device{account: a}
+	if saved.Identity != nil {
+		key, err := restoreKey(saved.Identity)
+		if err != nil {
+			return nil, fmt.Errorf("account key: %w", err)
+		}
+		a.identity = key
+	}
+	for i := range saved.Devices {
+		d, err := saved.Devices[i].restore(a)
+		if err != nil {
+			return nil, fmt.Errorf("device %d: %w", saved.Devices[i].ID, err)
+		}
+		a.devices[d.id] = d
+	}
+	return a, nil
+}
+
+func (saved *savedDevice) restore(a *account) (*device, error) {
+	d := &device{account: a, id: saved.ID}
+	if saved.Signal != nil {
+		signal, err := importSignal(*saved.Signal)
+		if err != nil {
+			return nil, fmt.Errorf("signal state: %w", err)
+		}
+		d.signal = signal
+	}
+	if saved.Linked != nil {
+		if err := saved.Linked.restore(d); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range saved.Waiting {
+		node, err := decodeNode(w.Node)
+		if err != nil {
+			return nil, fmt.Errorf("waiting stanza: %w", err)
+		}
+		d.waiting = append(d.waiting, &waiting{key: w.Key, node: *node})
+	}
+	return d, nil
+}
+
+func (saved *savedLink) restore(d *device) error {
+	if len(saved.NoiseKey) != 32 || len(saved.IdentityKey) != 32 || len(saved.Signature) != 64 || len(saved.Identity) == 0 {
+		return errors.New("a key of the linked device has a wrong length")
+	}
+	d.noiseKey, d.identityKey = [32]byte(saved.NoiseKey), [32]byte(saved.IdentityKey)
+	d.keyIndex, d.identitySigned, d.linkedAt = saved.KeyIndex, saved.Identity, saved.LinkedAt
+	d.prekeys = prekeys{registrationID: saved.RegistrationID, signature: [64]byte(saved.Signature)}
+	var err error
+	if d.prekeys.signed, err = saved.SignedPreKey.restore(); err != nil {
+		return err
+	}
+	for _, key := range saved.PreKeys {
+		restored, err := key.restore()
+		if err != nil {
+			return err
+		}
+		d.prekeys.oneTime = append(d.prekeys.oneTime, restored)
+	}
+	return nil
+}
+
+func (saved savedPreKey) restore() (preKey, error) {
+	if len(saved.Public) != 32 {
+		return preKey{}, errors.New("a prekey has a wrong length")
+	}
+	return preKey{id: saved.ID, public: [32]byte(saved.Public)}, nil
+}
+
+func restoreKey(private []byte) (*keys.KeyPair, error) {
+	if len(private) != 32 {
+		return nil, errors.New("a private key has a wrong length")
+	}
+	return keys.NewKeyPairFromPrivateKey([32]byte(private)), nil
+}
