@@ -8,21 +8,17 @@ import (
 	"io"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/binary/token"
 )
 
 const (
+	// clientPrologue opens every connection: name, protocol version 6 and token dictionary 3, the one this codec speaks.
+	clientPrologue = "WA\x06\x03"
+	// routingPrologue opens the routing block that may precede it.
+	routingPrologue = "ED\x00\x01"
 	// maxFrame is what a frame's three length bytes can say.
 	maxFrame = 1<<24 - 1
 	// maxUnpacked bounds what a compressed stanza may grow to.
 	maxUnpacked = 64 << 20
-)
-
-var (
-	// clientPrologue opens every connection: name, protocol version and token dictionary.
-	clientPrologue = [4]byte{'W', 'A', 6, token.DictVersion}
-	// routingPrologue opens the routing block that may precede it.
-	routingPrologue = [4]byte{'E', 'D', 0, 1}
 )
 
 // readPrologue reads a client's first bytes, with or without a routing block, and returns what the handshake binds.
@@ -31,7 +27,7 @@ func readPrologue(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, first[:]); err != nil {
 		return nil, err
 	}
-	if first == routingPrologue {
+	if string(first[:]) == routingPrologue {
 		if _, err := readFrame(r); err != nil { // three bytes of length and the block, as a frame has
 			return nil, fmt.Errorf("routing block: %w", err)
 		}
@@ -39,7 +35,7 @@ func readPrologue(r io.Reader) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if first != clientPrologue {
+	if string(first[:]) != clientPrologue {
 		return nil, fmt.Errorf("prologue % x", first)
 	}
 	return first[:], nil

@@ -5,19 +5,29 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// iqError is how a request can be refused, with the texts clients know.
-type iqError struct {
-	code int
-	text string
-}
+// iqError is why a request is refused.
+type iqError int
 
-// Refusals of requests.
-var (
-	errBadRequest     = iqError{400, "bad-request"}
-	errNotAuthorized  = iqError{401, "not-authorized"}
-	errItemNotFound   = iqError{404, "item-not-found"}
-	errNotImplemented = iqError{501, "feature-not-implemented"}
+const (
+	errBadRequest     iqError = 400
+	errNotAuthorized  iqError = 401
+	errItemNotFound   iqError = 404
+	errNotImplemented iqError = 501
 )
+
+// text is the word that clients know a refusal by.
+func (e iqError) text() string {
+	switch e {
+	case errBadRequest:
+		return "bad-request"
+	case errNotAuthorized:
+		return "not-authorized"
+	case errItemNotFound:
+		return "item-not-found"
+	default:
+		return "feature-not-implemented"
+	}
+}
 
 // result answers a request.
 func (c *conn) result(iq *waBinary.Node, children ...waBinary.Node) {
@@ -37,7 +47,7 @@ func (c *conn) fail(iq *waBinary.Node, code int, reason string) {
 	})
 }
 
-func (c *conn) refuse(iq *waBinary.Node, e iqError) { c.fail(iq, e.code, e.text) }
+func (c *conn) refuse(iq *waBinary.Node, e iqError) { c.fail(iq, int(e), e.text()) }
 
 // handleIQ answers a request, or takes the client's answer to one of the server's.
 func (s *Server) handleIQ(c *conn, iq *waBinary.Node) {
