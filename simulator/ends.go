@@ -71,11 +71,12 @@ func (s *Server) Kick(number, mode string) error {
 		return fmt.Errorf("kick: %w", err)
 	}
 	for _, d := range a.devices {
-		if mode == KickRemoved && d.id != 0 {
+		c := d.conn
+		if mode == KickRemoved && d.linked() {
 			s.forget(d)
 		}
-		if d.conn != nil {
-			end(d.conn)
+		if c != nil {
+			end(c)
 		}
 	}
 	return nil
@@ -145,19 +146,21 @@ func (s *Server) RemoveDevice(number string, id uint16) error {
 		return fmt.Errorf("remove device: %w", err)
 	}
 	d := a.devices[id]
-	if d == nil || id == 0 {
+	if d == nil || !d.linked() {
 		return fmt.Errorf("remove device: the account has no linked device %d", id)
 	}
-	s.forget(d)
-	if d.conn != nil {
-		d.conn.endWith(removedNode())
+	if c := s.forget(d); c != nil {
+		c.endWith(removedNode())
 	}
 	return nil
 }
 
-// forget removes a linked device from its account, with everything kept for it. Call with s.mu held.
-func (s *Server) forget(d *device) {
+// forget removes a linked device from its account, with everything kept for it, and returns the connection it had, which
+// may be nil. Call with s.mu held.
+func (s *Server) forget(d *device) *conn {
+	c := d.conn
 	delete(d.account.devices, d.id)
-	d.waiting = nil
+	d.conn, d.waiting = nil, nil
 	s.changed()
+	return c
 }

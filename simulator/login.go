@@ -57,10 +57,10 @@ func (s *Server) mayLogin(c *conn, number string, id uint32) (*device, *Refusal)
 		a.refusals = a.refusals[1:]
 		return nil, &refusal
 	}
-	if id == 0 || id > maxDevice || a.devices[uint16(id)] == nil {
+	d := a.devices[uint16(min(id, maxDevice+1))]
+	if d == nil || !d.linked() {
 		return nil, &Refusal{Reason: failureLoggedOut}
 	}
-	d := a.devices[uint16(id)]
 	if d.noiseKey != c.static {
 		s.problem("login of a linked device with another noise key than at pairing")
 		return nil, &Refusal{Reason: failureLoggedOut}

@@ -145,22 +145,20 @@ func (s *Server) handleUnlink(c *conn, iq *waBinary.Node) {
 	if ok {
 		d = s.directory.device(jid)
 	}
-	if d == nil || d.account != c.device.account || d.id == 0 {
+	if d == nil || d.account != c.device.account || !d.linked() {
 		s.mu.Unlock()
 		s.problem("request to remove a device that is not a linked one of the account")
 		c.refuse(iq, errBadRequest)
 		return
 	}
-	s.forget(d)
-	own := d == c.device
-	if own {
+	removed := s.forget(d)
+	if removed == c {
 		c.device = nil
+	} else if removed != nil {
+		removed.endWith(removedNode())
 	}
 	s.mu.Unlock()
 	c.result(iq) // after a logout the client closes the connection itself
-	if !own && d.conn != nil {
-		d.conn.endWith(removedNode())
-	}
 }
 
 // mediaConn names a host for uploads; clients dial the simulator whatever it says.
