@@ -2,11 +2,13 @@ package simulator_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"os"
 	"testing"
 
 	"go.mau.fi/libsignal/logger"
 	"go.mau.fi/whatsmeow"
+	"go.uber.org/goleak"
 
 	"whatsappd/simulator"
 )
@@ -18,7 +20,12 @@ func TestMain(m *testing.M) {
 	trust(rootPrivate)
 	silence := logger.Loggable(silentSignal{})
 	logger.Setup(&silence)
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // trust makes the client library trust a root key, before the first client exists.

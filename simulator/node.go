@@ -37,7 +37,7 @@ func content(n *waBinary.Node) []byte {
 	}
 }
 
-// onlyChild returns the tag of a node's first child, "" without one.
+// firstTag returns the tag of a node's first child, "" without one.
 func firstTag(n *waBinary.Node) string {
 	if children := n.GetChildren(); len(children) > 0 {
 		return children[0].Tag

@@ -53,7 +53,7 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Codes == 0 {
+	if o.Codes <= 0 {
 		o.Codes = 6
 	}
 	orDuration(&o.FirstCodeLife, 60*time.Second)
