@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"whatsappd/callback"
+	"whatsappd/task"
+)
+
+// Outbox is the ledger as package callback sees it. It is a type of its own because both task.Keeper and callback.Keeper
+// have a NextDue.
+type Outbox struct{ *DB }
+
+var _ callback.Keeper = Outbox{}
+
+// Outbox returns the ledger as package callback sees it.
+func (db *DB) Outbox() Outbox { return Outbox{db} }
+
+// NextDue implements callback.Keeper.
+func (o Outbox) NextDue(ctx context.Context) (time.Time, bool, error) {
+	var ms sql.NullInt64
+	if err := o.reads.QueryRowContext(ctx, `SELECT min(next_at) FROM callback WHERE state = 'due'`).Scan(&ms); err != nil {
+		return time.Time{}, false, fmt.Errorf("look for the next due callback: %w", err)
+	}
+	return fromMillis(ms.Int64), ms.Valid, nil
+}
+
+const deliveryColumns = `id, task_id, url, body, state, attempt, next_at, last_status, last_error, created, finished`
+
+// addCallback queues what a finished task reports, due at once.
+func addCallback(ctx context.Context, q queries, id task.ID, c task.Callback, now time.Time) error {
+	key, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	body := c.Body
+	if body == nil {
+		body = []byte{} // nil would be NULL
+	}
+	_, err = q.ExecContext(ctx, `INSERT INTO callback (id, task_id, url, destination, body, next_at, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, "cb_"+key.String(), id, c.URL, destination(c.URL), body, millis(now), millis(now))
+	return err
+}
+
+// destination is the scheme, host and port that a URL leads to, in lower case and with the port spelt out: deliveries are kept
+// apart by it, so that one dead receiver cannot hold up the others.
+func destination(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+const dueCallbacks = `SELECT ` + deliveryColumns + ` FROM callback WHERE state = 'due' AND next_at <= ?
+	AND destination NOT IN (SELECT value FROM json_each(?)) ORDER BY next_at, id LIMIT ?`
+
+// ClaimDue implements callback.Keeper.
+func (db *DB) ClaimDue(ctx context.Context, now time.Time, limit int, busy []string) ([]callback.Delivery, error) {
+	list, err := json.Marshal(append([]string{}, busy...)) // a list even when there are none
+	if err != nil {
+		return nil, fmt.Errorf("claim callbacks: %w", err)
+	}
+	var claimed []callback.Delivery
+	err = db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
+		if claimed, err = queryDeliveries(ctx, q, dueCallbacks, millis(now), string(list), limit); err != nil {
+			return err
+		}
+		for i := range claimed {
+			d := &claimed[i]
+			d.State = callback.Sending
+			d.Attempt++
+			_, err := q.ExecContext(ctx, `UPDATE callback SET state = 'sending', attempt = attempt + 1 WHERE id = ?`, d.ID)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim callbacks: %w", err)
+	}
+	return claimed, nil
+}
+
+// Record implements callback.Keeper. A delivery that does not exist is callback.ErrNotFound.
+func (db *DB) Record(ctx context.Context, d callback.Delivery, a callback.Attempt) error {
+	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		result, err := q.ExecContext(ctx, `UPDATE callback SET state = ?, next_at = ?, last_status = ?, last_error = ?, finished = ?
+			WHERE id = ?`, d.State, millis(d.NextAt), d.LastStatus, d.LastError, millis(d.Finished), d.ID)
+		if err != nil {
+			return err
+		}
+		if changed, err := result.RowsAffected(); err != nil {
+			return err
+		} else if changed == 0 {
+			return callback.ErrNotFound
+		}
+		_, err = q.ExecContext(ctx, `INSERT INTO callback_attempt (callback_id, n, at, took_ms, status, error)
+			VALUES (?, ?, ?, ?, ?, ?)`, d.ID, a.N, millis(a.At), a.Took.Milliseconds(), a.Status, a.Error)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record an attempt of callback %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// RecoverDeliveries implements callback.Keeper.
+func (db *DB) RecoverDeliveries(ctx context.Context) (int, error) {
+	count, err := db.change(ctx, `UPDATE callback SET state = 'due' WHERE state = 'sending'`)
+	if err != nil {
+		return 0, fmt.Errorf("put callbacks back: %w", err)
+	}
+	return count, nil
+}
+
+// Deliveries implements callback.Keeper.
+func (db *DB) Deliveries(ctx context.Context, state callback.State, before string, limit int) ([]callback.Delivery, error) {
+	query, args := `SELECT `+deliveryColumns+` FROM callback WHERE true`, []any{}
+	if state != "" {
+		query, args = query+` AND state = ?`, append(args, state)
+	}
+	if before != "" {
+		query, args = query+` AND id < ?`, append(args, before)
+	}
+	deliveries, err := queryDeliveries(ctx, db.reads, query+` ORDER BY id DESC LIMIT ?`, append(args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list callbacks: %w", err)
+	}
+	return deliveries, nil
+}
+
+// Attempts implements callback.Keeper.
+func (db *DB) Attempts(ctx context.Context, id string) ([]callback.Attempt, error) {
+	attempts, err := queryAttempts(ctx, db.reads, id)
+	if err != nil {
+		return nil, fmt.Errorf("list the attempts of callback %s: %w", id, err)
+	}
+	return attempts, nil
+}
+
+// Replay implements callback.Keeper.
+func (db *DB) Replay(ctx context.Context, id string, now time.Time) error {
+	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		var state callback.State
+		err := q.QueryRowContext(ctx, `SELECT state FROM callback WHERE id = ?`, id).Scan(&state)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return callback.ErrNotFound
+		case err != nil:
+			return err
+		case state != callback.Dead:
+			return callback.ErrNotDead
+		}
+		_, err = q.ExecContext(ctx, `UPDATE callback SET state = 'due', attempt = 0, next_at = ?, finished = 0 WHERE id = ?`,
+			millis(now), id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("replay callback %s: %w", id, err)
+	}
+	return nil
+}
+
+// DeliveryCounts implements callback.Keeper.
+func (db *DB) DeliveryCounts(ctx context.Context) (map[callback.State]int, error) {
+	counts, err := countStates[callback.State](ctx, db.reads, `SELECT state, count(*) FROM callback GROUP BY state`)
+	if err != nil {
+		return nil, fmt.Errorf("count callbacks: %w", err)
+	}
+	return counts, nil
+}
+
+func queryDeliveries(ctx context.Context, q queries, query string, args ...any) ([]callback.Delivery, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var deliveries []callback.Delivery
+	for rows.Next() {
+		var d callback.Delivery
+		err := rows.Scan(&d.ID, &d.TaskID, &d.URL, &d.Body, &d.State, &d.Attempt, moment{&d.NextAt}, &d.LastStatus, &d.LastError,
+			moment{&d.Created}, moment{&d.Finished})
+		if err != nil {
+			return nil, err
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, rows.Err()
+}
+
+func queryAttempts(ctx context.Context, q queries, id string) ([]callback.Attempt, error) {
+	rows, err := q.QueryContext(ctx, `SELECT callback_id, n, at, took_ms, status, error FROM callback_attempt
+		WHERE callback_id = ? ORDER BY seq`, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var attempts []callback.Attempt
+	for rows.Next() {
+		var a callback.Attempt
+		var took int64
+		if err := rows.Scan(&a.DeliveryID, &a.N, moment{&a.At}, &took, &a.Status, &a.Error); err != nil {
+			return nil, err
+		}
+		a.Took = time.Duration(took) * time.Millisecond
+		attempts = append(attempts, a)
+	}
+	return attempts, rows.Err()
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"whatsappd/task"
+)
+
+// ErrNotLedger is returned for a database file that holds something else. The file is left as it is.
+var ErrNotLedger = errors.New("this is not a database of whatsappd; move it away, or choose another data_dir")
+
+// ErrDamaged is returned for a database whose content contradicts itself.
+var ErrDamaged = errors.New("the database is damaged; restore a backup, or move it away to start with an empty one")
+
+// readers is how many connections read the ledger side by side.
+const readers = 4
+
+// magic is how every SQLite database begins.
+const magic = "SQLite format 3\x00"
+
+// The ways to open a database. Each connection of a pool needs its pragmas, so they stand in its address.
+const (
+	// writing: foreign keys, because whatsmeow refuses to start without; a log that readers do not wait for; FULL, because a
+	// commit is a promise that must survive a power cut, and the driver's default for WAL is not; a long wait for whoever
+	// else holds the file; transactions that take the write lock at once, because taking it later can fail without a wait;
+	// deleted text overwritten where that costs no extra write.
+	writing = "_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=20000&_txlock=immediate" +
+		"&_secure_delete=fast&_stmt_cache_size=64"
+	reading = "mode=ro&_query_only=1&_busy_timeout=20000&_stmt_cache_size=64"
+)
+
+// connector opens connections to one file with a driver of its own, so that nothing is registered for the whole process.
+type connector struct {
+	driver  *sqlite3.SQLiteDriver
+	address string
+}
+
+// Connect implements driver.Connector.
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.address) }
+
+// Driver implements driver.Connector.
+func (c connector) Driver() driver.Driver { return c.driver }
+
+// openFile returns a pool of connections to a database; none is opened yet.
+func openFile(path, mode string, connections int) *sql.DB {
+	address := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + mode
+	pool := sql.OpenDB(connector{address: address, driver: &sqlite3.SQLiteDriver{
+		ConnectHook: func(c *sqlite3.SQLiteConn) error {
+			// a container may have no directory for temporary files
+			_, err := c.Exec("PRAGMA temp_store = MEMORY", nil)
+			return err
+		},
+	}})
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool
+}
+
+// prepareFile makes the file of a database readable for nobody else; SQLite gives its log the same mode. A file that is no
+// database is told by its first bytes, before anything touches it.
+func prepareFile(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return withUser(err)
+	}
+	defer file.Close()
+	head := make([]byte, len(magic))
+	if n, err := io.ReadFull(file, head); n > 0 && string(head[:n]) != magic {
+		return ErrNotLedger
+	} else if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(name, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return withUser(err)
+		}
+	}
+	return nil
+}
+
+// withUser adds who we are to a refusal of the operating system.
+func withUser(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w (running as user %d)", err, os.Geteuid())
+	}
+	return err
+}
+
+// explain gives SQLite's failures the names that callers act on.
+func explain(err error) error {
+	var failure sqlite3.Error
+	if !errors.As(err, &failure) {
+		return err
+	}
+	switch {
+	case failure.Code == sqlite3.ErrFull,
+		failure.ExtendedCode == sqlite3.ErrIoErrSHMSize,
+		failure.SystemErrno == syscall.ENOSPC,
+		failure.SystemErrno == syscall.EDQUOT:
+		return fmt.Errorf("%w: %w", task.ErrFull, err)
+	case failure.Code == sqlite3.ErrNotADB:
+		return fmt.Errorf("%w: %w", ErrNotLedger, err)
+	case failure.Code == sqlite3.ErrCorrupt:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// millis is a time as it is kept: unix milliseconds, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is the reverse of millis.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// moment scans a kept time into the time it holds.
+type moment struct{ *time.Time }
+
+// Scan implements sql.Scanner.
+func (m moment) Scan(value any) error {
+	ms, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("a time is kept as %T", value)
+	}
+	*m.Time = fromMillis(ms)
+	return nil
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+// ErrNewerSchema is returned for a ledger that a newer program has written.
+var ErrNewerSchema = errors.New("the ledger was written by a newer whatsappd; use that one, or restore a backup")
+
+// Numbered steps from an empty file to the schema of today. A step that was shipped never changes.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// prepareLedger checks a ledger and brings it to the newest schema.
+func prepareLedger(ctx context.Context, conn *sql.Conn) error {
+	var verdict string
+	if err := conn.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return fmt.Errorf("check: %w", explain(err))
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %s", ErrDamaged, verdict)
+	}
+	steps, err := readSteps(migrations)
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, conn, steps)
+}
+
+// readSteps returns the migrations in order: the first is number 1.
+func readSteps(files fs.FS) ([]string, error) {
+	names, err := fs.Glob(files, "migrations/*.sql") // sorted
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]string, len(names))
+	for i, name := range names {
+		digits, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+		if n, err := strconv.Atoi(digits); err != nil || n != i+1 {
+			return nil, fmt.Errorf("migration %s should be number %d", name, i+1)
+		}
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		steps[i] = string(text)
+	}
+	return steps, nil
+}
+
+// migrate runs the steps that the ledger has not seen, each in a transaction with its number. user_version is the counter.
+func migrate(ctx context.Context, conn *sql.Conn, steps []string) error {
+	var version, tables int
+	if err := conn.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return fmt.Errorf("read the schema's version: %w", explain(err))
+	}
+	if version > len(steps) {
+		return fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewerSchema, version, len(steps))
+	}
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return fmt.Errorf("read the schema: %w", explain(err))
+	}
+	if version == 0 && tables > 0 || version < 0 {
+		return ErrNotLedger
+	}
+	for i := version; i < len(steps); i++ {
+		step := steps[i] + fmt.Sprintf("\n;PRAGMA user_version = %d", i+1)
+		err := transact(ctx, conn, func() error {
+			_, err := conn.ExecContext(ctx, step)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("migrate to schema %d: %w", i+1, explain(err))
+		}
+	}
+	return nil
+}
+
+// transact runs a function in a transaction that holds the write lock from its beginning.
+func transact(ctx context.Context, conn *sql.Conn, work func() error) error {
+	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	err := work()
+	if err == nil {
+		if _, err = conn.ExecContext(ctx, `COMMIT`); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("commit: %w", err)
+	}
+	// Fails when SQLite has rolled back already, as it does on a full disk; then there is nothing left to do.
+	_, _ = conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+	return err
+}

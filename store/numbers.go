@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"whatsappd/session"
+)
+
+// CheckedNumbers implements session.Keeper.
+func (db *DB) CheckedNumbers(ctx context.Context, account session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
+	known, err := checkedNumbers(ctx, db.reads, account, numbers)
+	if err != nil {
+		return nil, fmt.Errorf("look up checked numbers: %w", err)
+	}
+	return known, nil
+}
+
+func checkedNumbers(ctx context.Context, q queries, account session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
+	list, err := json.Marshal(append([]session.Number{}, numbers...)) // a list even when there are none
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryContext(ctx, `SELECT number, verdict, canonical, lid, checked_at FROM check_cache
+		WHERE account = ? AND number IN (SELECT value FROM json_each(?))`, account, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	known := map[session.Number]session.Checked{}
+	for rows.Next() {
+		var c session.Checked
+		if err := rows.Scan(&c.Number, &c.Verdict, &c.Canonical, &c.LID, moment{&c.At}); err != nil {
+			return nil, err
+		}
+		known[c.Number] = c
+	}
+	return known, rows.Err()
+}
+
+// A late answer does not replace a newer one.
+const keepChecked = `INSERT INTO check_cache (account, number, verdict, canonical, lid, checked_at) VALUES (?, ?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET verdict = excluded.verdict, canonical = excluded.canonical, lid = excluded.lid,
+	checked_at = excluded.checked_at WHERE excluded.checked_at >= checked_at`
+
+// KeepChecked implements session.Keeper.
+func (db *DB) KeepChecked(ctx context.Context, account session.AccountID, answers []session.Checked) error {
+	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		if err := needAccount(ctx, q, string(account)); err != nil {
+			return err
+		}
+		for _, a := range answers {
+			if a.Verdict == session.Unknown {
+				continue
+			}
+			_, err := q.ExecContext(ctx, keepChecked, account, a.Number, a.Verdict, a.Canonical, a.LID, millis(a.At))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("keep checked numbers: %w", err)
+	}
+	return nil
+}
+
+// Contacted implements task.Keeper.
+func (db *DB) Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error) {
+	err = db.reads.QueryRowContext(ctx, `SELECT first_sent_at, last_heard_at FROM contact WHERE account = ? AND number = ?`,
+		account, number).Scan(moment{&firstSent}, moment{&lastHeard})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, time.Time{}, fmt.Errorf("look up a contact: %w", err)
+	}
+	return firstSent, lastHeard, nil
+}
+
+// Heard implements task.Keeper. An older time than the one that is kept changes nothing.
+func (db *DB) Heard(ctx context.Context, account, number string, at time.Time) error {
+	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		if err := needAccount(ctx, q, account); err != nil {
+			return err
+		}
+		_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number, last_heard_at) VALUES (?, ?, ?)
+			ON CONFLICT DO UPDATE SET last_heard_at = max(last_heard_at, excluded.last_heard_at)`, account, number, millis(at))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep that a contact wrote: %w", err)
+	}
+	return nil
+}
+
+// firstSent keeps when the account first wrote to a number.
+func firstSent(ctx context.Context, q queries, account, number string, at time.Time) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number, first_sent_at) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET first_sent_at = excluded.first_sent_at WHERE first_sent_at = 0`, account, number, millis(at))
+	return err
+}

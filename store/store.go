@@ -1,0 +1,166 @@
+// Package store keeps everything durable in SQLite: tasks, callbacks, accounts and what is known of numbers in ledger.db, and
+// WhatsApp's own keys in whatsapp.db, which belongs to whatsmeow and is only opened here.
+//
+// It knows files, schema and statements, and fills the interfaces that its users declare: task.Keeper, callback.Keeper and
+// session.Keeper. Policy is theirs: when a task is due again, how often a callback is tried, what an answer is worth.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"whatsappd/session"
+	"whatsappd/task"
+)
+
+// batchSize is how many operations share a commit at most.
+const batchSize = 256
+
+// The databases of a data directory.
+const (
+	ledgerFile   = "ledger.db"
+	whatsappFile = "whatsapp.db"
+)
+
+// DB is an open data directory. Its methods can be called from many goroutines.
+//
+// It implements task.Keeper and session.Keeper; Outbox gives the callback.Keeper.
+type DB struct {
+	dir    string
+	log    *slog.Logger
+	lock   *lock
+	reads  *sql.DB // read-only, several connections
+	writer *writer // the only way to change the ledger
+
+	mu       sync.Mutex // guards the rest
+	whatsapp *sql.DB
+	closed   bool
+	closeErr error
+}
+
+var (
+	_ task.Keeper    = (*DB)(nil)
+	_ session.Keeper = (*DB)(nil)
+)
+
+// Options says what a data directory is opened for.
+type Options struct {
+	Simulated string       // root key of the simulator in hex; empty for the real WhatsApp
+	Logger    *slog.Logger // nil for none
+}
+
+// Open opens the data directory, makes it when it is missing, and brings the ledger to the newest schema. It holds an
+// exclusive lock until Close. ErrLocked, ErrMode, ErrLive, ErrSimulated, ErrOtherSimulator, ErrNotLedger, ErrDamaged and
+// ErrNewerSchema are told apart; the message of each is a sentence for the operator.
+func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
+	return open(ctx, dir, opts, batchSize)
+}
+
+func open(ctx context.Context, dir string, opts Options, batch int) (_ *DB, err error) {
+	db := &DB{log: opts.Logger}
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	if db.dir, err = filepath.Abs(dir); err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	if err := makePrivate(db.dir, db.log); err != nil {
+		return nil, err
+	}
+	if db.lock, err = takeLock(db.dir); err != nil {
+		return nil, err
+	}
+	if err := checkMark(db.dir, opts.Simulated); err != nil {
+		return nil, err
+	}
+	if err := db.openLedger(ctx, batch); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(db.dir, ledgerFile), err)
+	}
+	return db, nil
+}
+
+// openLedger opens ledger.db, brings it up to date and starts the writer.
+func (db *DB) openLedger(ctx context.Context, batch int) error {
+	path := filepath.Join(db.dir, ledgerFile)
+	if err := prepareFile(path); err != nil {
+		return err
+	}
+	pool := openFile(path, writing, 1)
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return errors.Join(explain(err), pool.Close())
+	}
+	if err := prepareLedger(ctx, conn); err != nil {
+		return errors.Join(err, conn.Close(), pool.Close())
+	}
+	db.writer = startWriter(ctx, pool, conn, batch)
+	db.reads = openFile(path, reading, readers)
+	if err := db.reads.PingContext(ctx); err != nil {
+		return fmt.Errorf("open for reading: %w", err)
+	}
+	return nil
+}
+
+// Close commits what was taken, moves the write-ahead log into the database and gives the directory back. Operations that
+// come later fail with task.ErrStopping. It can be called twice.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return db.closeErr
+	}
+	db.closed = true
+	var errs []error
+	if db.writer != nil {
+		db.writer.stopTaking()
+	}
+	if db.reads != nil {
+		errs = append(errs, db.reads.Close()) // before the writer's: the last connection to close removes the log
+	}
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	if db.whatsapp != nil {
+		errs = append(errs, db.whatsapp.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.release())
+	}
+	if err := errors.Join(errs...); err != nil {
+		db.closeErr = fmt.Errorf("close data directory %s: %w", db.dir, err)
+	}
+	return db.closeErr
+}
+
+// Ping tells whether the ledger answers: it goes once through the writer and once through the readers.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.writer.do(ctx, func(context.Context, queries) error { return nil }); err != nil {
+		return fmt.Errorf("ping the writer: %w", err)
+	}
+	var one int
+	if err := db.reads.QueryRowContext(ctx, `SELECT 1 FROM sqlite_schema LIMIT 1`).Scan(&one); err != nil {
+		return fmt.Errorf("ping the readers: %w", err)
+	}
+	return nil
+}
+
+// Free returns how many bytes the program may still write to the disk of the data directory.
+func (db *DB) Free() (uint64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(db.dir, &stat); err != nil {
+		return 0, fmt.Errorf("ask for free space in %s: %w", db.dir, err)
+	}
+	return stat.Bavail * uint64(stat.Bsize), nil
+}
