@@ -1,0 +1,555 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"whatsappd/callback"
+	"whatsappd/task"
+)
+
+func testAccept(t *testing.T, open opener) {
+	t.Run("a task is kept as it was asked for", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		text := "Zeile eins\nline two \u202e\U0001f600 a/b%2F " + strings.Repeat("ж", 60_000)
+		id := s.accept(task.New{
+			Kind: task.Message, Number: "15550100101", Text: text, MessageID: "3EB0AA", ReturnURL: "http://host/cb?x=1",
+			ForNumber: "15550100100", RequestID: "request", TokenID: "abc",
+		})
+		got := s.get(id)
+		want := task.Task{
+			ID: id, Seq: got.Seq, Account: account, Kind: task.Message, Number: "15550100101", Text: text, MessageID: "3EB0AA",
+			ReturnURL: "http://host/cb?x=1", ForNumber: "15550100100", RequestID: "request", TokenID: "abc",
+			State: task.Queued, Created: s.now,
+		}
+		require.Empty(t, cmp.Diff(want, got))
+		require.Positive(t, got.Seq)
+	})
+
+	t.Run("the same request under one idempotency key is one task", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		w := task.New{Account: account, Kind: task.Check, Number: "15550100101", IdempotencyKey: "key", RequestHash: "hash"}
+		answers := make([]task.Accepted, 50)
+		var group errgroup.Group
+		for i := range answers {
+			group.Go(func() (err error) {
+				answers[i], err = s.tasks.Accept(t.Context(), w, s.now)
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+		fresh := 0
+		for _, a := range answers {
+			require.Equal(t, answers[0].ID, a.ID)
+			if !a.Duplicate {
+				fresh++
+			}
+		}
+		require.Equal(t, 1, fresh)
+		counts, err := s.tasks.Counts(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[task.State]int{task.Queued: 1}, counts)
+	})
+
+	t.Run("another request under a known idempotency key is refused", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		w := task.New{Account: account, Kind: task.Check, Number: "15550100101", IdempotencyKey: "key", RequestHash: "hash"}
+		s.accept(w)
+		w.RequestHash = "other"
+		_, err := s.tasks.Accept(t.Context(), w, s.now)
+		require.ErrorIs(t, err, task.ErrIdempotency)
+		w.Account = "second"
+		s.accept(w) // keys are each account's own
+	})
+
+	t.Run("requests without an idempotency key are never the same", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		first, second := s.message("15550100101"), s.message("15550100101")
+		require.NotEqual(t, first, second)
+		require.Greater(t, s.get(second).Seq, s.get(first).Seq)
+	})
+
+	t.Run("a cancelled caller leaves nothing behind", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := s.tasks.Accept(ctx, task.New{Account: account, Kind: task.Check}, s.now)
+		require.ErrorIs(t, err, context.Canceled)
+		counts, err := s.tasks.Counts(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, counts)
+	})
+}
+
+func testClaim(t *testing.T, open opener) {
+	t.Run("tasks are taken in order of acceptance, each once", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		var want []task.ID
+		for i := range 5 {
+			want = append(want, s.accept(task.New{Kind: task.Check, Number: fmt.Sprint("1555010010", i)}))
+		}
+		s.message("15550100101") // another class
+		require.Equal(t, want[:3], ids(s.claim(task.ClassCheck, 3)))
+		require.Equal(t, want[3:], ids(s.claim(task.ClassCheck, 10)))
+		require.Empty(t, s.claim(task.ClassCheck, 10))
+	})
+
+	t.Run("a claim counts the attempt and keeps the first start", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		claimed := s.claimOne()
+		require.Empty(t, cmp.Diff(s.get(id), claimed))
+		require.Equal(t, task.Running, claimed.State)
+		require.Equal(t, 1, claimed.Attempt)
+		require.Equal(t, s.now, claimed.Started)
+
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{claimed}))
+		again := s.claimAt(s.later(time.Minute), task.ClassMessage, 1)
+		require.Len(t, again, 1)
+		require.Equal(t, 2, again[0].Attempt)
+		require.Equal(t, s.now, again[0].Started)
+		require.Empty(t, cmp.Diff(s.get(id), again[0]))
+	})
+
+	t.Run("one message runs at a time, whatever is asked for", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.message("15550100102")
+		first := s.claim(task.ClassMessage, 10)
+		require.Len(t, first, 1)
+		require.Empty(t, s.claim(task.ClassMessage, 10))
+		s.finish(first[0], task.Yes)
+		require.Len(t, s.claim(task.ClassMessage, 10), 1)
+	})
+
+	t.Run("one control task runs at a time", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		first, second := s.accept(task.New{Kind: task.Logout}), s.accept(task.New{Kind: task.Login})
+		claimed := s.claim(task.ClassControl, 10)
+		require.Equal(t, []task.ID{first}, ids(claimed))
+		require.Empty(t, s.claim(task.ClassControl, 10))
+		s.finish(claimed[0], task.LoggedOut)
+		require.Equal(t, []task.ID{second}, ids(s.claim(task.ClassControl, 10)))
+	})
+
+	t.Run("a waiting message holds up its own number only", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		first, second, other := s.message("15550100101"), s.message("15550100101"), s.message("15550100102")
+		head := s.claimOne()
+		require.Equal(t, first, head.ID)
+		head.NotBefore = s.later(time.Minute)
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{head}))
+
+		next := s.claimOne()
+		require.Equal(t, other, next.ID)
+		s.finish(next, task.Yes)
+		require.Empty(t, s.claim(task.ClassMessage, 1), "the second to a number must not overtake the first")
+
+		s.now = s.later(time.Minute)
+		head = s.claimOne()
+		require.Equal(t, first, head.ID)
+		s.finish(head, task.Failure)
+		require.Equal(t, second, s.claimOne().ID)
+	})
+
+	t.Run("checks of a number do not hold up messages to it", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		id := s.message("15550100101")
+		require.Equal(t, id, s.claimOne().ID)
+	})
+
+	t.Run("a task is not taken before its time", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		claimed := s.claim(task.ClassCheck, 1)
+		claimed[0].NotBefore = s.later(time.Second)
+		require.NoError(t, s.tasks.Requeue(t.Context(), claimed))
+		require.Empty(t, s.claimAt(s.later(999*time.Millisecond), task.ClassCheck, 1))
+		require.Len(t, s.claimAt(s.later(time.Second), task.ClassCheck, 1), 1)
+	})
+
+	t.Run("accounts do not see each other's tasks", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.claimOne()
+		id := s.accept(task.New{Account: "second", Kind: task.Message, Number: "15550100101"})
+		require.Empty(t, s.claim(task.ClassMessage, 1))
+		tasks, err := s.tasks.Claim(t.Context(), "second", task.ClassMessage, s.now, 1)
+		require.NoError(t, err)
+		require.Equal(t, []task.ID{id}, ids(tasks))
+	})
+}
+
+func testNextDue(t *testing.T, open opener) {
+	next := func(s *scene, class task.Class) (time.Time, bool) {
+		s.t.Helper()
+		at, ok, err := s.tasks.NextDue(s.t.Context(), account, class, s.now)
+		require.NoError(s.t, err)
+		return at, ok
+	}
+	t.Run("nothing queued is never due", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		_, ok := next(s, task.ClassCheck)
+		require.False(t, ok)
+	})
+	t.Run("a fresh task is due now", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		at, ok := next(s, task.ClassMessage)
+		require.True(t, ok)
+		require.Equal(t, s.now, at)
+		_, ok = next(s, task.ClassCheck)
+		require.False(t, ok)
+	})
+	t.Run("a message behind a waiting one is not due before it", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.message("15550100101")
+		head := s.claimOne()
+		head.NotBefore = s.later(time.Minute)
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{head}))
+		at, ok := next(s, task.ClassMessage)
+		require.True(t, ok)
+		require.Equal(t, s.later(time.Minute), at)
+	})
+	t.Run("while a message runs no other is due", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.message("15550100102")
+		s.claimOne()
+		_, ok := next(s, task.ClassMessage)
+		require.False(t, ok)
+	})
+	t.Run("the earliest of several waiting checks counts", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		s.accept(task.New{Kind: task.Check, Number: "15550100102"})
+		claimed := s.claim(task.ClassCheck, 2)
+		claimed[0].NotBefore, claimed[1].NotBefore = s.later(time.Hour), s.later(time.Minute)
+		require.NoError(t, s.tasks.Requeue(t.Context(), claimed))
+		at, ok := next(s, task.ClassCheck)
+		require.True(t, ok)
+		require.Equal(t, s.later(time.Minute), at)
+	})
+}
+
+func testFinish(t *testing.T, open opener) {
+	t.Run("the end, its callback and the pace are one commit", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		claimed := s.claimOne()
+		s.now = s.later(time.Second)
+		end := s.end(claimed, task.Yes)
+		end.Pace = &task.PaceState{NextSendAt: s.later(time.Minute), Sends: []time.Time{s.now}}
+		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{end}))
+
+		require.Empty(t, cmp.Diff(end.Task, s.get(id)))
+		deliveries := s.deliveries()
+		require.Len(t, deliveries, 1)
+		require.Regexp(t, `^cb_[0-9a-f-]{36}$`, deliveries[0].ID)
+		require.Empty(t, cmp.Diff(callback.Delivery{
+			ID: deliveries[0].ID, TaskID: id, URL: end.Callback.URL, Body: end.Callback.Body,
+			State: callback.Due, NextAt: s.now, Created: s.now,
+		}, deliveries[0]))
+		pace, err := s.tasks.Pace(t.Context(), account)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(*end.Pace, pace))
+		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		require.NoError(t, err)
+		require.Equal(t, s.now, firstSent)
+	})
+
+	t.Run("a final task stays as it is and reports once", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		claimed := s.claimOne()
+		s.finish(claimed, task.Yes)
+		before := s.get(id)
+		s.now = s.later(time.Minute)
+		again := s.end(claimed, task.Failure)
+		again.Pace = &task.PaceState{NextSendAt: s.later(time.Hour)}
+		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{again}))
+		require.Empty(t, cmp.Diff(before, s.get(id)))
+		require.Len(t, s.deliveries(), 1)
+		pace, err := s.tasks.Pace(t.Context(), account)
+		require.NoError(t, err)
+		require.Empty(t, pace)
+	})
+
+	t.Run("a task without a return URL has no callback", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		s.finish(s.claim(task.ClassCheck, 1)[0], task.No)
+		require.Equal(t, task.No, s.get(id).Verdict)
+		require.Empty(t, s.deliveries())
+	})
+
+	t.Run("a queued task can end without an attempt", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		s.finish(s.get(id), task.NotPerformed)
+		got := s.get(id)
+		require.Equal(t, task.Done, got.State)
+		require.Zero(t, got.Attempt)
+		require.Empty(t, s.claim(task.ClassMessage, 1))
+	})
+
+	t.Run("only a message that was taken makes a contact", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.finish(s.claimOne(), task.Failure)
+		s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		s.finish(s.claim(task.ClassCheck, 1)[0], task.Yes)
+		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		require.NoError(t, err)
+		require.Zero(t, firstSent)
+	})
+
+	t.Run("the first message to a contact stays the first", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		start := s.now
+		for range 2 {
+			s.message("15550100101")
+			s.finish(s.claimOne(), task.Yes)
+			s.now = s.later(time.Hour)
+		}
+		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		require.NoError(t, err)
+		require.Equal(t, start, firstSent)
+	})
+
+	t.Run("ends of one call come together or not at all", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		good := s.end(s.claimOne(), task.Yes)
+		unknown := s.end(task.Task{ID: "unknown"}, task.Yes)
+		require.ErrorIs(t, s.tasks.Finish(t.Context(), []task.Finished{good, unknown}), task.ErrNotFound)
+		require.Equal(t, task.Running, s.get(id).State)
+		require.Empty(t, s.deliveries())
+		unfinished := task.Finished{Task: s.get(id)}
+		require.Error(t, s.tasks.Finish(t.Context(), []task.Finished{unfinished}))
+		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{good}))
+		require.NoError(t, s.tasks.Finish(t.Context(), nil))
+	})
+}
+
+func testRequeue(t *testing.T, open opener) {
+	t.Run("a task goes back with what was learnt", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		running := s.claimOne()
+		running.State = task.Queued
+		running.Attempt = 0 // this one does not count
+		running.MaybeSent = true
+		running.NotBefore = s.later(30 * time.Second)
+		running.Reason, running.Code, running.Detail = "offline", "network_uncertain", "the connection broke"
+		running.Waited = 90 * time.Second
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{running}))
+		require.Empty(t, cmp.Diff(running, s.get(running.ID)))
+	})
+
+	t.Run("a task that ended meanwhile stays ended", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		running := s.claimOne()
+		s.finish(running, task.Yes)
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{running}))
+		require.Equal(t, task.Done, s.get(running.ID).State)
+	})
+
+	t.Run("after a crash running tasks are queued, messages as maybe sent", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		message, check := s.message("15550100101"), s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		queued := s.message("15550100102")
+		done := s.accept(task.New{Kind: task.Check, Number: "15550100103"})
+		s.claimOne()
+		s.finish(s.claim(task.ClassCheck, 2)[1], task.Yes)
+
+		count, err := s.tasks.Recover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, count)
+		for id, maybe := range map[task.ID]bool{message: true, check: false, queued: false} {
+			got := s.get(id)
+			require.Equal(t, task.Queued, got.State)
+			require.Equal(t, maybe, got.MaybeSent)
+		}
+		require.Equal(t, task.Done, s.get(done).State)
+		again := s.claimOne()
+		require.Equal(t, message, again.ID)
+		require.Equal(t, 2, again.Attempt)
+		require.Equal(t, "3EB015550100101", again.MessageID)
+		count, err = s.tasks.Recover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, count)
+	})
+}
+
+func testRead(t *testing.T, open opener) {
+	t.Run("a task nobody accepted is not found", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		_, err := s.tasks.Get(t.Context(), "0198c0de-0000-7000-8000-000000000000")
+		require.ErrorIs(t, err, task.ErrNotFound)
+	})
+
+	t.Run("lists page from the newest to the oldest", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		var want []task.ID
+		for range 7 {
+			want = append([]task.ID{s.accept(task.New{Kind: task.Check, Number: "15550100101"})}, want...)
+		}
+		var got []task.ID
+		before := int64(0)
+		for {
+			page, err := s.tasks.List(t.Context(), "", before, 3)
+			require.NoError(t, err)
+			if len(page) == 0 {
+				break
+			}
+			require.LessOrEqual(t, len(page), 3)
+			got = append(got, ids(page)...)
+			before = page[len(page)-1].Seq
+		}
+		require.Equal(t, want, got)
+	})
+
+	t.Run("lists and counts tell states apart", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		failed, running, queued := s.message("15550100101"), s.message("15550100102"), s.message("15550100103")
+		s.finish(s.claimOne(), task.Failure)
+		s.claimOne()
+		for state, id := range map[task.State]task.ID{task.Failed: failed, task.Running: running, task.Queued: queued} {
+			page, err := s.tasks.List(t.Context(), state, 0, 10)
+			require.NoError(t, err)
+			require.Equal(t, []task.ID{id}, ids(page))
+		}
+		counts, err := s.tasks.Counts(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[task.State]int{task.Failed: 1, task.Running: 1, task.Queued: 1}, counts)
+	})
+
+	t.Run("waiting tasks come oldest first, of all classes", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		running := s.message("15550100101")
+		want := []task.ID{s.message("15550100101"), s.accept(task.New{Kind: task.Check, Number: "15550100101"}), s.accept(task.New{Kind: task.Login})}
+		s.accept(task.New{Account: "second", Kind: task.Check, Number: "15550100101"})
+		require.Equal(t, running, s.claimOne().ID)
+		got, err := s.tasks.Waiting(t.Context(), account, 10)
+		require.NoError(t, err)
+		require.Equal(t, want, ids(got))
+		got, err = s.tasks.Waiting(t.Context(), account, 2)
+		require.NoError(t, err)
+		require.Equal(t, want[:2], ids(got))
+	})
+}
+
+func testSweep(t *testing.T, open opener) {
+	sweep := func(s *scene, deleteBefore, blankBefore time.Time) int {
+		s.t.Helper()
+		count, err := s.tasks.Sweep(s.t.Context(), deleteBefore, blankBefore)
+		require.NoError(s.t, err)
+		return count
+	}
+	t.Run("old texts are blanked and older tasks deleted", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		var all []task.ID
+		for range 3 { // they end one hour after the other
+			all = append(all, s.accept(task.New{Kind: task.Message, Number: "15550100101", Text: "hello"}))
+			s.finish(s.claimOne(), task.Yes)
+			s.now = s.later(time.Hour)
+		}
+		unfinished := s.message("15550100101")
+		start := s.get(all[0]).Finished
+		require.Equal(t, 2, sweep(s, start.Add(time.Hour), start.Add(2*time.Hour)))
+		_, err := s.tasks.Get(t.Context(), all[0])
+		require.ErrorIs(t, err, task.ErrNotFound)
+		require.Empty(t, s.get(all[1]).Text)
+		require.Equal(t, "hello", s.get(all[2]).Text)
+		require.Equal(t, "hello", s.get(unfinished).Text)
+		require.Zero(t, sweep(s, start.Add(time.Hour), start.Add(2*time.Hour)))
+		require.Zero(t, sweep(s, time.Time{}, time.Time{}))
+	})
+
+	t.Run("a task stays until its callback is final, then both go", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		d := s.delivery("http://host/cb")
+		require.Zero(t, sweep(s, s.later(time.Hour), s.later(time.Hour)))
+		claimed, err := s.callbacks.ClaimDue(t.Context(), s.now, 1, nil)
+		require.NoError(t, err)
+		require.Len(t, claimed, 1)
+		require.Zero(t, sweep(s, s.later(time.Hour), s.later(time.Hour)))
+		d.State, d.Finished = callback.Dead, s.now
+		require.NoError(t, s.callbacks.Record(t.Context(), d, callback.Attempt{DeliveryID: d.ID, N: 1, At: s.now}))
+		require.Equal(t, 1, sweep(s, s.later(time.Hour), s.later(time.Hour)))
+		require.Empty(t, s.deliveries())
+		attempts, err := s.callbacks.Attempts(t.Context(), d.ID)
+		require.NoError(t, err)
+		require.Empty(t, attempts)
+	})
+
+	t.Run("more than one chunk goes in one call, and numbers are not used again", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		const many = 2*sweepChunk + 7
+		var group errgroup.Group
+		group.SetLimit(64)
+		for range many {
+			group.Go(func() error {
+				_, err := s.tasks.Accept(t.Context(), task.New{Account: account, Kind: task.Check, Number: "15550100101"}, s.now)
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+		var ends []task.Finished
+		last := int64(0)
+		for _, c := range s.claim(task.ClassCheck, many) {
+			ends = append(ends, s.end(c, task.No))
+			last = c.Seq
+		}
+		require.Len(t, ends, many)
+		require.NoError(t, s.tasks.Finish(t.Context(), ends))
+		require.Equal(t, many, sweep(s, s.later(time.Second), time.Time{}))
+		require.Greater(t, s.get(s.message("15550100101")).Seq, last)
+	})
+}

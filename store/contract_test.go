@@ -1,0 +1,162 @@
+package store
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/callback"
+	"whatsappd/session"
+	"whatsappd/task"
+)
+
+// The contract of the keepers, as functions over their interfaces: another implementation runs the same ones.
+
+// keepers is one fresh, empty ledger.
+type keepers struct {
+	tasks     task.Keeper
+	callbacks callback.Keeper
+	accounts  session.Keeper
+}
+
+// opener opens an empty ledger for one test.
+type opener func(t *testing.T) keepers
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	open := func(t *testing.T) keepers {
+		db := openDB(t, t.TempDir())
+		return keepers{db, db.Outbox(), db}
+	}
+	t.Run("accept", func(t *testing.T) { t.Parallel(); testAccept(t, open) })
+	t.Run("claim", func(t *testing.T) { t.Parallel(); testClaim(t, open) })
+	t.Run("next due", func(t *testing.T) { t.Parallel(); testNextDue(t, open) })
+	t.Run("finish", func(t *testing.T) { t.Parallel(); testFinish(t, open) })
+	t.Run("requeue and recover", func(t *testing.T) { t.Parallel(); testRequeue(t, open) })
+	t.Run("read", func(t *testing.T) { t.Parallel(); testRead(t, open) })
+	t.Run("sweep", func(t *testing.T) { t.Parallel(); testSweep(t, open) })
+	t.Run("deliver", func(t *testing.T) { t.Parallel(); testDeliver(t, open) })
+	t.Run("list callbacks", func(t *testing.T) { t.Parallel(); testListCallbacks(t, open) })
+	t.Run("account", func(t *testing.T) { t.Parallel(); testAccount(t, open) })
+	t.Run("numbers", func(t *testing.T) { t.Parallel(); testNumbers(t, open) })
+}
+
+// openDB opens a data directory and closes it with the test.
+func openDB(t testing.TB, dir string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), dir, Options{Logger: testLogger(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+func testLogger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
+}
+
+// scene is a ledger and a clock that stands still.
+type scene struct {
+	keepers
+	t   *testing.T
+	now time.Time
+}
+
+func newScene(t *testing.T, open opener) *scene {
+	t.Helper()
+	return &scene{keepers: open(t), t: t, now: time.UnixMilli(1_700_000_000_000).UTC()}
+}
+
+const account = string(session.DefaultAccount)
+
+// later returns a time after the scene's now.
+func (s *scene) later(d time.Duration) time.Time { return s.now.Add(d) }
+
+func (s *scene) accept(w task.New) task.ID {
+	s.t.Helper()
+	if w.Account == "" {
+		w.Account = account
+	}
+	accepted, err := s.tasks.Accept(s.t.Context(), w, s.now)
+	require.NoError(s.t, err)
+	require.False(s.t, accepted.Duplicate)
+	return accepted.ID
+}
+
+// message accepts a message to a number.
+func (s *scene) message(number string) task.ID {
+	s.t.Helper()
+	return s.accept(task.New{Kind: task.Message, Number: number, Text: "hello", MessageID: "3EB0" + number, ReturnURL: "http://host:9000/cb"})
+}
+
+// claim takes due tasks of a class now.
+func (s *scene) claim(class task.Class, limit int) []task.Task {
+	s.t.Helper()
+	return s.claimAt(s.now, class, limit)
+}
+
+func (s *scene) claimAt(now time.Time, class task.Class, limit int) []task.Task {
+	s.t.Helper()
+	tasks, err := s.tasks.Claim(s.t.Context(), account, class, now, limit)
+	require.NoError(s.t, err)
+	return tasks
+}
+
+// claimOne takes the one message that is due.
+func (s *scene) claimOne() task.Task {
+	s.t.Helper()
+	tasks := s.claim(task.ClassMessage, 1)
+	require.Len(s.t, tasks, 1)
+	return tasks[0]
+}
+
+// end returns the end of a task with a verdict and, when it has a return URL, a callback.
+func (s *scene) end(t task.Task, verdict task.Verdict) task.Finished {
+	t.State, t.Verdict, t.Finished = task.Done, verdict, s.now
+	if verdict == task.Failure {
+		t.State, t.Code, t.Detail = task.Failed, "rejected_403", "WhatsApp refused"
+	}
+	end := task.Finished{Task: t}
+	if t.ReturnURL != "" {
+		end.Callback = &task.Callback{URL: t.ReturnURL, Body: []byte(`{"task_id":"` + t.ID + `"}`)}
+	}
+	return end
+}
+
+func (s *scene) finish(t task.Task, verdict task.Verdict) {
+	s.t.Helper()
+	require.NoError(s.t, s.tasks.Finish(s.t.Context(), []task.Finished{s.end(t, verdict)}))
+}
+
+func (s *scene) get(id task.ID) task.Task {
+	s.t.Helper()
+	t, err := s.tasks.Get(s.t.Context(), id)
+	require.NoError(s.t, err)
+	return t
+}
+
+func (s *scene) deliveries() []callback.Delivery {
+	s.t.Helper()
+	deliveries, err := s.callbacks.Deliveries(s.t.Context(), "", "", 1000)
+	require.NoError(s.t, err)
+	return deliveries
+}
+
+// delivery makes one due delivery to a URL, by ending a check.
+func (s *scene) delivery(url string) callback.Delivery {
+	s.t.Helper()
+	id := s.accept(task.New{Kind: task.Check, Number: "15550100101", ReturnURL: url})
+	s.finish(s.get(id), task.Yes)
+	newest := s.deliveries()[0]
+	require.Equal(s.t, id, newest.TaskID)
+	return newest
+}
+
+func ids(tasks []task.Task) []task.ID {
+	var ids []task.ID
+	for _, t := range tasks {
+		ids = append(ids, t.ID)
+	}
+	return ids
+}
