@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,9 +110,7 @@ func holdsOnlyOurs(dir string) (bool, error) {
 	if len(entries) == 0 || len(entries) == 1 && entries[0].Name() == "lost+found" {
 		return true, nil // lost+found: a volume of its own
 	}
-	_, err = os.Stat(filepath.Join(dir, ledgerFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return slices.ContainsFunc(entries, func(entry fs.DirEntry) bool {
+		return slices.Contains([]string{lockFile, markFile, ledgerFile, whatsappFile}, entry.Name())
+	}), nil
 }

@@ -11,12 +11,12 @@ const sweepChunk = 500
 
 // Callbacks and their attempts go with their task. A callback that is still to be delivered keeps its task.
 const deleteTasks = `DELETE FROM task WHERE seq IN (SELECT t.seq FROM task AS t
-	WHERE t.state IN ('done', 'failed') AND t.finished < ?
+	WHERE t.finished > 0 AND t.finished < ?
 	AND NOT EXISTS (SELECT 1 FROM callback AS c WHERE c.task_id = t.id AND c.state IN ('due', 'sending'))
 	ORDER BY t.finished LIMIT ?)`
 
 const blankTexts = `UPDATE task SET text = '' WHERE seq IN (SELECT t.seq FROM task AS t
-	WHERE t.state IN ('done', 'failed') AND t.text <> '' AND t.finished < ? ORDER BY t.finished LIMIT ?)`
+	WHERE t.finished > 0 AND t.text <> '' AND t.finished < ? ORDER BY t.finished LIMIT ?)`
 
 // Sweep implements task.Keeper. The rows it returns are tasks; a task that is deleted takes its callback with it.
 func (db *DB) Sweep(ctx context.Context, deleteBefore, blankBefore time.Time) (int, error) {

@@ -44,7 +44,8 @@ CREATE TABLE task (
 	detail       TEXT NOT NULL DEFAULT '',
 	created      INTEGER NOT NULL,
 	started      INTEGER NOT NULL DEFAULT 0,
-	finished     INTEGER NOT NULL DEFAULT 0
+	finished     INTEGER NOT NULL DEFAULT 0,
+	CHECK ((finished > 0) = (state IN ('done', 'failed')))
 ) STRICT;
 
 CREATE UNIQUE INDEX task_idempotency ON task (account, idem_key) WHERE idem_key IS NOT NULL;
@@ -56,8 +57,8 @@ CREATE INDEX task_chat ON task (account, number, seq) WHERE class = 'message' AN
 -- lists and counts
 CREATE INDEX task_state ON task (state, seq);
 -- what the sweep looks for
-CREATE INDEX task_finished ON task (finished) WHERE state IN ('done', 'failed');
-CREATE INDEX task_text ON task (finished) WHERE state IN ('done', 'failed') AND text <> '';
+CREATE INDEX task_finished ON task (finished) WHERE finished > 0;
+CREATE INDEX task_text ON task (finished) WHERE finished > 0 AND text <> '';
 
 CREATE TABLE callback (
 	id          TEXT PRIMARY KEY, -- the webhook-id; sorts by time

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/task"
+)
+
+// TestHotStatementsUseTheirIndexes keeps an innocent edit from turning a search into a scan.
+func TestHotStatementsUseTheirIndexes(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	claim := func(class task.Class) string {
+		return `SELECT ` + taskColumns + workable(class) + ` AND not_before <= ? ORDER BY seq LIMIT ?`
+	}
+	for name, c := range map[string]struct {
+		query string
+		args  int
+		want  []string
+	}{
+		"claim checks":    {claim(task.ClassCheck), 4, []string{"task_lane"}},
+		"claim messages":  {claim(task.ClassMessage), 4, []string{"task_lane", "task_running", "task_chat"}},
+		"claim control":   {claim(task.ClassControl), 4, []string{"task_lane", "task_running"}},
+		"next message":    {`SELECT min(not_before)` + workable(task.ClassMessage), 2, []string{"task_lane", "task_chat"}},
+		"claim callbacks": {dueCallbacks, 3, []string{"callback_due"}},
+		"next callback":   {nextCallback, 0, []string{"callback_due"}},
+		"delete":          {deleteTasks, 2, []string{"task_finished"}},
+		"blank":           {blankTexts, 2, []string{"task_text"}},
+		"finish":          {finishTask, 8, []string{"sqlite_autoindex_task_1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := planOf(t, db, c.query, c.args)
+			for _, index := range c.want {
+				require.Contains(t, plan, index)
+			}
+			require.NotContains(t, plan, "SCAN task")
+			require.NotContains(t, plan, "SCAN callback")
+			require.NotContains(t, plan, "TEMP B-TREE")
+		})
+	}
+}
+
+func planOf(t *testing.T, db *DB, query string, args int) string {
+	t.Helper()
+	var plan strings.Builder
+	require.NoError(t, db.writer.do(t.Context(), func(ctx context.Context, q queries) error {
+		rows, err := q.QueryContext(ctx, `EXPLAIN QUERY PLAN `+query, make([]any, args)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				return err
+			}
+			plan.WriteString(detail + "\n")
+		}
+		return rows.Err()
+	}))
+	return plan.String()
+}
