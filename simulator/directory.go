@@ -31,6 +31,8 @@ type AccountSpec struct {
 	About string `json:"about,omitempty"`
 	// Unregistered puts a number into the directory that is not on WhatsApp.
 	Unregistered bool `json:"unregistered,omitempty"`
+	// Companions is how many virtual devices the account has beside its phone. It can grow later, not shrink.
+	Companions int `json:"companions,omitempty"`
 	// Behaviour is what the account's phone does with messages.
 	Behaviour Behaviour `json:"behaviour,omitzero"`
 }
@@ -41,6 +43,12 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 	if err := checkNumber(spec.Number); err != nil {
 		return err
 	}
+	if err := spec.Behaviour.check(); err != nil {
+		return err
+	}
+	if spec.Companions < 0 || spec.Companions > maxCompanions {
+		return fmt.Errorf("an account can have up to %d companions", maxCompanions)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.directory.byNumber[spec.Number]
@@ -48,8 +56,26 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 		a = s.directory.add(spec.Number)
 	}
 	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
+	a.addCompanions(spec.Companions)
 	s.changed()
 	return nil
+}
+
+// maxCompanions bounds the virtual devices beside a phone. Accounts can link four; two are left for clients.
+const maxCompanions = 2
+
+// addCompanions gives the account virtual devices until it has that many.
+func (a *account) addCompanions(wanted int) {
+	for _, d := range a.devices {
+		if d.id != 0 && !d.linked() {
+			wanted--
+		}
+	}
+	for range wanted {
+		a.keyIndex++
+		a.devices[a.nextDevice] = &device{account: a, id: a.nextDevice, keyIndex: a.keyIndex}
+		a.nextDevice++
+	}
 }
 
 // checkNumber accepts 5 to 15 digits without a leading zero: 15 is the most an international number can have.

@@ -46,6 +46,9 @@ type device struct {
 
 	waiting []*waiting // stanzas for the client, in order, until it acknowledged them
 	conn    *conn      // the connection it is logged in on, nil while away
+
+	byNumber bool                // it wants to be addressed by phone number, as it said at its last login; else by LID
+	sentIDs  map[string]struct{} // of the messages it sent
 }
 
 // jid returns the device's phone-number address.

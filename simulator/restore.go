@@ -37,7 +37,7 @@ func saveAccount(a *account) (savedAccount, error) {
 		if err != nil {
 			return savedAccount{}, fmt.Errorf("device %d: %w", id, err)
 		}
-		if device.Signal != nil || device.Linked != nil {
+		if id != 0 || device.Signal != nil {
 			saved.Devices = append(saved.Devices, device)
 		}
 	}
@@ -45,7 +45,7 @@ func saveAccount(a *account) (savedAccount, error) {
 }
 
 func saveDevice(d *device) (savedDevice, error) {
-	saved := savedDevice{ID: d.id}
+	saved := savedDevice{ID: d.id, KeyIndex: d.keyIndex}
 	if d.signal != nil {
 		state := d.signal.export()
 		saved.Signal = &state
@@ -68,7 +68,7 @@ func (d *device) linked() bool { return d.identitySigned != nil }
 
 func saveLink(d *device) *savedLink {
 	link := &savedLink{
-		NoiseKey: d.noiseKey[:], IdentityKey: d.identityKey[:], KeyIndex: d.keyIndex,
+		NoiseKey: d.noiseKey[:], IdentityKey: d.identityKey[:],
 		Identity: d.identitySigned, LinkedAt: d.linkedAt,
 		RegistrationID: d.prekeys.registrationID, SignedPreKey: savePreKey(d.prekeys.signed), Signature: slices.Clone(d.prekeys.signature[:]),
 	}
@@ -110,7 +110,7 @@ func (saved *savedAccount) restore() (*account, error) {
 }
 
 func (saved *savedDevice) restore(a *account) (*device, error) {
-	d := &device{account: a, id: saved.ID}
+	d := &device{account: a, id: saved.ID, keyIndex: saved.KeyIndex}
 	if saved.Signal != nil {
 		signal, err := importSignal(*saved.Signal)
 		if err != nil {
@@ -138,7 +138,7 @@ func (saved *savedLink) restore(d *device) error {
 		return errors.New("a key of the linked device has a wrong length")
 	}
 	d.noiseKey, d.identityKey = [32]byte(saved.NoiseKey), [32]byte(saved.IdentityKey)
-	d.keyIndex, d.identitySigned, d.linkedAt = saved.KeyIndex, saved.Identity, saved.LinkedAt
+	d.identitySigned, d.linkedAt = saved.Identity, saved.LinkedAt
 	d.prekeys = prekeys{registrationID: saved.RegistrationID, signature: [64]byte(saved.Signature)}
 	var err error
 	if d.prekeys.signed, err = saved.SignedPreKey.restore(); err != nil {

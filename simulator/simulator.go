@@ -70,6 +70,7 @@ type Server struct {
 	log       *slog.Logger
 	authority *authority
 	ledger    ledger
+	news      news
 
 	mu        sync.Mutex
 	directory directory
@@ -146,7 +147,6 @@ func (s *Server) listen(addr string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws/chat", s.serveChat)
-	mux.Handle("/control/", s.controlHandler())
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -41,16 +41,16 @@ type savedAccount struct {
 
 // savedDevice is a linked device, or a virtual one with its Signal state.
 type savedDevice struct {
-	ID      uint16         `json:"id"`
-	Signal  *signalState   `json:"signal,omitempty"`
-	Linked  *savedLink     `json:"linked,omitempty"`
-	Waiting []savedWaiting `json:"waiting,omitempty"`
+	ID       uint16         `json:"id"`
+	KeyIndex uint32         `json:"key_index,omitempty"`
+	Signal   *signalState   `json:"signal,omitempty"`
+	Linked   *savedLink     `json:"linked,omitempty"`
+	Waiting  []savedWaiting `json:"waiting,omitempty"`
 }
 
 type savedLink struct {
 	NoiseKey       []byte        `json:"noise_key"`
 	IdentityKey    []byte        `json:"identity_key"`
-	KeyIndex       uint32        `json:"key_index"`
 	Identity       []byte        `json:"identity"` // signed
 	LinkedAt       time.Time     `json:"linked_at"`
 	RegistrationID uint32        `json:"registration_id"`

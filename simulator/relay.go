@@ -1,0 +1,266 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waAdv"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+)
+
+// sending is a client's message on its way through the server.
+type sending struct {
+	id       string
+	from     *device // the client
+	to       types.JID
+	account  *account // the recipient
+	resend   bool     // the answer to a retry receipt
+	peer     bool     // for the own phone's ears only
+	copies   []copyFor
+	identity []byte // the sender's device identity, when it came along
+}
+
+// copyFor is the ciphertext for one device.
+type copyFor struct {
+	device     *device
+	kind       string
+	ciphertext []byte
+	count      int // which retry it answers, 0 for none
+}
+
+// errRefused carries the code of an ack error.
+type errRefused int
+
+func (e errRefused) Error() string { return fmt.Sprintf("refused with %d", int(e)) }
+
+// handleMessage checks a client's message, answers it, and only then hands out the copies.
+func (s *Server) handleMessage(c *conn, n *waBinary.Node) {
+	m, err := s.parseMessage(c.device, n)
+	ack := waBinary.Node{Tag: "ack", Attrs: waBinary.Attrs{
+		"class": "message", "id": text(n, "id"), "from": n.Attrs["to"], "t": now(),
+	}}
+	var refused errRefused
+	if errors.As(err, &refused) {
+		s.count(func(counters *Counters) { counters.AckErrors++ })
+		ack.Attrs["error"] = int(refused)
+		c.send(ack)
+		return
+	}
+	if hash := s.taken(m); hash != "" {
+		ack.Attrs["phash"] = hash
+	}
+	c.send(ack)
+	for _, one := range m.copies {
+		s.handOver(m, one)
+	}
+}
+
+// parseMessage reads a message and checks what the real server is believed to check.
+func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) {
+	m := &sending{id: text(n, "id"), from: from, peer: text(n, "category") == "peer"}
+	m.to, _ = jidAttr(n, "to")
+	if m.id == "" {
+		s.problem("message without id")
+		return nil, errRefused(400)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.account = s.directory.account(m.to)
+	if m.account == nil || !m.account.registered {
+		return nil, errRefused(404)
+	}
+	if identity, ok := n.GetOptionalChildByTag("device-identity"); ok {
+		m.identity = content(&identity)
+	}
+	for _, child := range n.GetChildren() {
+		switch child.Tag {
+		case "participants":
+			for _, to := range child.GetChildrenByTag("to") {
+				jid, _ := jidAttr(&to, "jid")
+				if err := s.addCopies(m, jid, &to); err != nil {
+					return nil, err
+				}
+			}
+		case "enc":
+			if err := s.addCopies(m, m.to, n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+// addCopies reads the ciphertexts under a node, all for one device. Call with s.mu held.
+func (s *Server) addCopies(m *sending, jid types.JID, n *waBinary.Node) error {
+	d := s.directory.device(jid)
+	if d == nil || d.account != m.account && d.account != m.from.account {
+		s.problem("message with a copy for a device that is not the recipient's")
+		return errRefused(400)
+	}
+	for _, enc := range n.GetChildrenByTag("enc") {
+		one := copyFor{device: d, kind: text(&enc, "type"), ciphertext: content(&enc)}
+		if count := text(&enc, "count"); count != "" {
+			m.resend = true
+			_, _ = fmt.Sscan(count, &one.count)
+		}
+		if one.kind == firstMessages {
+			if err := m.checkIdentity(); err != nil {
+				s.problem("message refused: %v", err)
+				s.count(func(counters *Counters) { counters.BadDeviceIdentity++ })
+				return errRefused(400)
+			}
+		}
+		m.copies = append(m.copies, one)
+	}
+	return nil
+}
+
+// checkIdentity verifies that the sender's device belongs to its account: recipients check it with every first message.
+func (m *sending) checkIdentity() error {
+	signed := new(waAdv.ADVSignedDeviceIdentity)
+	if len(m.identity) == 0 || proto.Unmarshal(m.identity, signed) != nil {
+		return errors.New("first message without a device identity")
+	}
+	if len(signed.GetAccountSignatureKey()) == 0 { // some clients leave it out; recipients know it
+		signed.AccountSignatureKey = m.from.account.key().Pub[:]
+	}
+	return checkDeviceIdentity(signed, m.from.identityKey[:])
+}
+
+// taken counts a message that was taken, and returns the hash of the devices it should have been for when the sender
+// does not know them all.
+func (s *Server) taken(m *sending) (hash string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reached := map[*device]bool{m.from: true}
+	forRecipient := false
+	for _, one := range m.copies {
+		reached[one.device] = true
+		forRecipient = forRecipient || one.device.account == m.account
+	}
+	repeated := !m.resend && m.from.seen(m.id)
+	missing := 0
+	var everybody []types.JID
+	if !m.resend && !m.peer {
+		for _, a := range slices.Compact([]*account{m.account, m.from.account}) {
+			for _, d := range a.devices {
+				everybody = append(everybody, d.addressedAs(m.to.Server))
+				if !reached[d] {
+					missing++
+				}
+			}
+		}
+	}
+	s.count(func(c *Counters) {
+		c.Messages++
+		c.Acks++
+		if repeated {
+			c.DuplicateIDs++
+		}
+		c.MissingDevices += missing
+		if !forRecipient {
+			c.NoRecipientCopy++
+		}
+		for _, one := range m.copies {
+			if one.kind == firstMessages {
+				c.PreKeyMessages++
+			} else {
+				c.SessionMessages++
+			}
+		}
+	})
+	if missing == 0 {
+		return ""
+	}
+	return participantHash(everybody)
+}
+
+// seen tells whether the client sent a message under this ID before. Call with Server.mu held.
+func (d *device) seen(id string) bool {
+	if d.sentIDs == nil {
+		d.sentIDs = map[string]struct{}{}
+	}
+	_, before := d.sentIDs[id]
+	d.sentIDs[id] = struct{}{}
+	return before
+}
+
+// addressedAs returns the device's address of the same kind as another address.
+func (d *device) addressedAs(kind string) types.JID {
+	if kind == types.HiddenUserServer {
+		return d.lidJID()
+	}
+	return d.jid()
+}
+
+// participantHash is what client and server compare to find out that one knows devices the other does not, as web clients
+// compute it.
+func participantHash(devices []types.JID) string {
+	names := make([]string, len(devices))
+	for i, jid := range devices {
+		names[i] = jid.ADString()
+	}
+	slices.Sort(names)
+	sum := sha256.Sum256([]byte(strings.Join(names, "")))
+	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
+}
+
+// handOver gives a copy to its device: a virtual one decrypts it in its own time, a linked client gets the stanza.
+func (s *Server) handOver(m *sending, one copyFor) {
+	s.mu.Lock()
+	signal := s.virtual(one.device)
+	s.changed()
+	if signal == nil {
+		s.post(one.device, messageKey(m.id), s.messageFor(one.device, m, one))
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.enqueueDecryption(one.device, signal, arrival{
+		id: m.id, from: m.from, kind: one.kind, ciphertext: one.ciphertext, retries: one.count,
+	})
+}
+
+// messageFor builds the stanza a linked client gets from another linked client. Call with s.mu held.
+func (s *Server) messageFor(to *device, m *sending, one copyFor) waBinary.Node {
+	enc := waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2", "type": one.kind}, Content: one.ciphertext}
+	if one.count > 0 {
+		enc.Attrs["count"] = one.count
+	}
+	n := messageFrom(m.from, to, m.id, enc)
+	if one.kind == firstMessages {
+		n.Content = append(n.GetChildren(), waBinary.Node{Tag: "device-identity", Content: m.identity})
+	}
+	if to.account == m.from.account && !m.peer { // what another own device sent
+		n.Attrs["recipient"] = types.JID{User: m.account.lid, Server: types.HiddenUserServer}
+		n.Attrs["peer_recipient_pn"] = m.account.jid()
+		if to.byNumber {
+			n.Attrs["recipient"] = m.account.jid()
+			delete(n.Attrs, "peer_recipient_pn")
+		}
+	}
+	return n
+}
+
+// messageFrom is a message stanza to a linked client, addressed as the client wants it.
+func messageFrom(from, to *device, id string, enc waBinary.Node) waBinary.Node {
+	n := waBinary.Node{
+		Tag: "message",
+		Attrs: waBinary.Attrs{
+			"from": from.lidJID(), "sender_pn": from.account.jid(), "addressing_mode": "lid",
+			"id": id, "t": now(), "type": "text", "notify": from.account.name,
+		},
+		Content: []waBinary.Node{enc},
+	}
+	if to.byNumber {
+		delete(n.Attrs, "sender_pn")
+		n.Attrs["from"], n.Attrs["sender_lid"], n.Attrs["addressing_mode"] = from.jid(), from.account.lidJID(), "pn"
+	}
+	return n
+}
