@@ -10,46 +10,50 @@ import (
 	"whatsappd/callback"
 )
 
+// due takes due deliveries.
+func (s *scene) due(now time.Time, limit int, busy ...string) []callback.Delivery {
+	s.t.Helper()
+	deliveries, err := s.callbacks.ClaimDue(s.t.Context(), now, limit, busy)
+	require.NoError(s.t, err)
+	return deliveries
+}
+
+// record keeps an attempt that was made now.
+func (s *scene) record(d callback.Delivery, a callback.Attempt) {
+	s.t.Helper()
+	a.DeliveryID, a.N, a.At = d.ID, d.Attempt, s.now
+	require.NoError(s.t, s.callbacks.Record(s.t.Context(), d, a))
+}
+
 func testDeliver(t *testing.T, open opener) {
-	claim := func(s *scene, now time.Time, limit int, busy ...string) []callback.Delivery {
-		s.t.Helper()
-		deliveries, err := s.callbacks.ClaimDue(s.t.Context(), now, limit, busy)
-		require.NoError(s.t, err)
-		return deliveries
-	}
-	record := func(s *scene, d callback.Delivery, a callback.Attempt) {
-		s.t.Helper()
-		a.DeliveryID, a.N, a.At = d.ID, d.Attempt, s.now
-		require.NoError(s.t, s.callbacks.Record(s.t.Context(), d, a))
-	}
 	t.Run("a delivery is taken once, and the attempt counts", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		made := s.delivery("http://host/cb")
-		claimed := claim(s, s.now, 10)
+		claimed := s.due(s.now, 10)
 		made.State, made.Attempt = callback.Sending, 1
 		require.Empty(t, cmp.Diff([]callback.Delivery{made}, claimed))
 		require.Empty(t, cmp.Diff([]callback.Delivery{made}, s.deliveries()))
-		require.Empty(t, claim(s, s.now, 10))
+		require.Empty(t, s.due(s.now, 10))
 	})
 
 	t.Run("the one that is due longest goes first, and none before its time", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		first, second := s.delivery("http://one/cb"), s.delivery("http://two/cb")
-		for i, d := range claim(s, s.now, 2) {
+		for i, d := range s.due(s.now, 2) {
 			d.State, d.NextAt = callback.Due, s.later(time.Duration(2-i)*time.Minute)
-			record(s, d, callback.Attempt{Status: 500, Error: "500"})
+			s.record(d, callback.Attempt{Status: 500, Error: "500"})
 		}
-		require.Empty(t, claim(s, s.later(59*time.Second), 10))
+		require.Empty(t, s.due(s.later(59*time.Second), 10))
 		at, ok, err := s.callbacks.NextDue(t.Context())
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, s.later(time.Minute), at)
-		claimed := claim(s, s.later(time.Hour), 1)
+		claimed := s.due(s.later(time.Hour), 1)
 		require.Equal(t, second.ID, claimed[0].ID)
 		require.Equal(t, 2, claimed[0].Attempt)
-		claimed = claim(s, s.later(time.Hour), 1)
+		claimed = s.due(s.later(time.Hour), 1)
 		require.Equal(t, first.ID, claimed[0].ID)
 		_, ok, err = s.callbacks.NextDue(t.Context())
 		require.NoError(t, err)
@@ -63,29 +67,34 @@ func testDeliver(t *testing.T, open opener) {
 		s.delivery("https://slow.example/cb")
 		s.delivery("http://slow.example:8080/cb")
 		quick := s.delivery("http://quick.example:9000/cb")
-		claimed := claim(s, s.now, 10, "http://slow.example:80", "https://slow.example:443", "http://slow.example:8080")
+		claimed := s.due(s.now, 10, "http://slow.example:80", "https://slow.example:443", "http://slow.example:8080")
 		require.Len(t, claimed, 1)
 		require.Equal(t, quick.ID, claimed[0].ID)
-		require.Len(t, claim(s, s.now, 10, "http://slow.example:80"), 2)
+		require.Len(t, s.due(s.now, 10, "http://slow.example:80"), 2)
 	})
+}
 
+func testRecord(t *testing.T, open opener) {
 	t.Run("an attempt is kept together with where the delivery stands", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		s.delivery("http://host/cb")
-		d := claim(s, s.now, 1)[0]
+		d := s.due(s.now, 1)[0]
 		d.State, d.NextAt, d.LastStatus, d.LastError = callback.Due, s.later(5*time.Second), 503, "the receiver answered 503"
-		record(s, d, callback.Attempt{Took: 1500 * time.Millisecond, Status: 503, Error: d.LastError})
+		s.record(d, callback.Attempt{Took: 1500 * time.Millisecond, Status: 503, Error: d.LastError})
 		require.Empty(t, cmp.Diff([]callback.Delivery{d}, s.deliveries()))
 		s.now = s.later(5 * time.Second)
-		d = claim(s, s.now, 1)[0]
+		d = s.due(s.now, 1)[0]
 		d.State, d.LastStatus, d.LastError, d.Finished = callback.Delivered, 204, "", s.now
-		record(s, d, callback.Attempt{Took: 20 * time.Millisecond, Status: 204})
+		s.record(d, callback.Attempt{Took: 20 * time.Millisecond, Status: 204})
 		require.Empty(t, cmp.Diff([]callback.Delivery{d}, s.deliveries()))
 		attempts, err := s.callbacks.Attempts(t.Context(), d.ID)
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff([]callback.Attempt{
-			{DeliveryID: d.ID, N: 1, At: s.now.Add(-5 * time.Second), Took: 1500 * time.Millisecond, Status: 503, Error: "the receiver answered 503"},
+			{
+				DeliveryID: d.ID, N: 1, At: s.now.Add(-5 * time.Second), Took: 1500 * time.Millisecond,
+				Status: 503, Error: "the receiver answered 503",
+			},
 			{DeliveryID: d.ID, N: 2, At: s.now, Took: 20 * time.Millisecond, Status: 204},
 		}, attempts))
 	})
@@ -102,35 +111,37 @@ func testDeliver(t *testing.T, open opener) {
 		s := newScene(t, open)
 		s.delivery("http://host/cb")
 		s.delivery("http://host/cb")
-		taken := claim(s, s.now, 1)[0]
+		taken := s.due(s.now, 1)[0]
 		count, err := s.callbacks.RecoverDeliveries(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, count)
-		again := claim(s, s.now, 1)[0]
+		again := s.due(s.now, 1)[0]
 		require.Equal(t, taken.ID, again.ID)
 		require.Equal(t, 2, again.Attempt)
 	})
+}
 
+func testReplay(t *testing.T, open opener) {
 	t.Run("only a dead delivery can be replayed, and starts afresh", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		d := s.delivery("http://host/cb")
 		require.ErrorIs(t, s.callbacks.Replay(t.Context(), "cb_unknown", s.now), callback.ErrNotFound)
 		require.ErrorIs(t, s.callbacks.Replay(t.Context(), d.ID, s.now), callback.ErrNotDead)
-		d = claim(s, s.now, 1)[0]
+		d = s.due(s.now, 1)[0]
 		require.ErrorIs(t, s.callbacks.Replay(t.Context(), d.ID, s.now), callback.ErrNotDead)
 		d.State, d.Finished, d.LastStatus, d.LastError = callback.Dead, s.now, 410, "gone"
-		record(s, d, callback.Attempt{Status: 410, Error: "gone"})
+		s.record(d, callback.Attempt{Status: 410, Error: "gone"})
 
 		s.now = s.later(time.Hour)
 		require.NoError(t, s.callbacks.Replay(t.Context(), d.ID, s.now))
-		again := claim(s, s.now, 1)[0]
+		again := s.due(s.now, 1)[0]
 		require.Equal(t, d.ID, again.ID)
 		require.Equal(t, 1, again.Attempt)
 		require.Equal(t, s.now, again.NextAt)
 		require.Zero(t, again.Finished)
 		again.State, again.Finished = callback.Delivered, s.now
-		record(s, again, callback.Attempt{Status: 200})
+		s.record(again, callback.Attempt{Status: 200})
 		attempts, err := s.callbacks.Attempts(t.Context(), d.ID)
 		require.NoError(t, err)
 		require.Len(t, attempts, 2)

@@ -30,17 +30,19 @@ func TestContract(t *testing.T) {
 		db := openDB(t, t.TempDir())
 		return keepers{db, db.Outbox(), db}
 	}
-	t.Run("accept", func(t *testing.T) { t.Parallel(); testAccept(t, open) })
-	t.Run("claim", func(t *testing.T) { t.Parallel(); testClaim(t, open) })
-	t.Run("next due", func(t *testing.T) { t.Parallel(); testNextDue(t, open) })
-	t.Run("finish", func(t *testing.T) { t.Parallel(); testFinish(t, open) })
-	t.Run("requeue and recover", func(t *testing.T) { t.Parallel(); testRequeue(t, open) })
-	t.Run("read", func(t *testing.T) { t.Parallel(); testRead(t, open) })
-	t.Run("sweep", func(t *testing.T) { t.Parallel(); testSweep(t, open) })
-	t.Run("deliver", func(t *testing.T) { t.Parallel(); testDeliver(t, open) })
-	t.Run("list callbacks", func(t *testing.T) { t.Parallel(); testListCallbacks(t, open) })
-	t.Run("account", func(t *testing.T) { t.Parallel(); testAccount(t, open) })
-	t.Run("numbers", func(t *testing.T) { t.Parallel(); testNumbers(t, open) })
+	for name, test := range map[string]func(*testing.T, opener){
+		"accept": testAccept, "idempotency": testIdempotency,
+		"claim": testClaim, "claim in order": testClaimOrder, "next due": testNextDue,
+		"finish": testFinish, "finish contacts": testFinishContacts,
+		"requeue and recover": testRequeue, "read": testRead, "sweep": testSweep,
+		"deliver": testDeliver, "record": testRecord, "replay": testReplay, "list callbacks": testListCallbacks,
+		"account": testAccount, "numbers": testNumbers,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
 }
 
 // openDB opens a data directory and closes it with the test.

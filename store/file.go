@@ -31,12 +31,11 @@ const magic = "SQLite format 3\x00"
 
 // The ways to open a database. Each connection of a pool needs its pragmas, so they stand in its address.
 const (
-	// writing: foreign keys, because whatsmeow refuses to start without; a log that readers do not wait for; FULL, because a
-	// commit is a promise that must survive a power cut, and the driver's default for WAL is not; a long wait for whoever
-	// else holds the file; transactions that take the write lock at once, because taking it later can fail without a wait;
-	// deleted text overwritten where that costs no extra write.
-	writing = "_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=20000&_txlock=immediate" +
-		"&_secure_delete=fast&_stmt_cache_size=64"
+	// writing: foreign keys, because whatsmeow refuses to start without; FULL, because a commit is a promise that must
+	// survive a power cut, and the driver's default for a write-ahead log is less; a long wait for whoever else holds the
+	// file; transactions that take the write lock at once, because taking it later can fail without a wait; deleted text
+	// overwritten where that costs no extra write.
+	writing = "_foreign_keys=on&_synchronous=FULL&_busy_timeout=20000&_txlock=immediate&_secure_delete=fast&_stmt_cache_size=64"
 	reading = "mode=ro&_query_only=1&_busy_timeout=20000&_stmt_cache_size=64"
 )
 
@@ -51,6 +50,18 @@ func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driv
 
 // Driver implements driver.Connector.
 func (c connector) Driver() driver.Driver { return c.driver }
+
+// useLog turns the write-ahead log on, so that readers do not wait for the writer. The file remembers it.
+func useLog(ctx context.Context, q queries) error {
+	var mode string
+	if err := q.QueryRowContext(ctx, `PRAGMA main.journal_mode = WAL`).Scan(&mode); err != nil {
+		return fmt.Errorf("turn the write-ahead log on: %w", explain(err))
+	}
+	if mode != "wal" {
+		return fmt.Errorf("turn the write-ahead log on: the journal mode stays %q; is this a network file system?", mode)
+	}
+	return nil
+}
 
 // openFile returns a pool of connections to a database; none is opened yet.
 func openFile(path, mode string, connections int) *sql.DB {

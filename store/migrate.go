@@ -19,10 +19,11 @@ var ErrNewerSchema = errors.New("the ledger was written by a newer whatsappd; us
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// prepareLedger checks a ledger and brings it to the newest schema.
+// prepareLedger checks a ledger and brings it to the newest schema. A file that is refused is left as it is.
 func prepareLedger(ctx context.Context, conn *sql.Conn) error {
+	// Only main: the check would leave the temporary database in a state that the checkpoint in Close refuses.
 	var verdict string
-	if err := conn.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := conn.QueryRowContext(ctx, `PRAGMA main.quick_check(1)`).Scan(&verdict); err != nil {
 		return fmt.Errorf("check: %w", explain(err))
 	}
 	if verdict != "ok" {
@@ -32,7 +33,10 @@ func prepareLedger(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, conn, steps)
+	if err := migrate(ctx, conn, steps); err != nil {
+		return err
+	}
+	return useLog(ctx, conn)
 }
 
 // readSteps returns the migrations in order: the first is number 1.

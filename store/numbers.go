@@ -12,7 +12,9 @@ import (
 )
 
 // CheckedNumbers implements session.Keeper.
-func (db *DB) CheckedNumbers(ctx context.Context, account session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
+func (db *DB) CheckedNumbers(ctx context.Context, account session.AccountID, numbers []session.Number) (
+	map[session.Number]session.Checked, error,
+) {
 	known, err := checkedNumbers(ctx, db.reads, account, numbers)
 	if err != nil {
 		return nil, fmt.Errorf("look up checked numbers: %w", err)
@@ -20,7 +22,9 @@ func (db *DB) CheckedNumbers(ctx context.Context, account session.AccountID, num
 	return known, nil
 }
 
-func checkedNumbers(ctx context.Context, q queries, account session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
+func checkedNumbers(ctx context.Context, q queries, account session.AccountID, numbers []session.Number) (
+	map[session.Number]session.Checked, error,
+) {
 	list, err := json.Marshal(append([]session.Number{}, numbers...)) // a list even when there are none
 	if err != nil {
 		return nil, err

@@ -26,8 +26,8 @@ func (db *DB) WhatsApp(ctx context.Context) (*sql.DB, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	pool := openFile(path, writing, 1)
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(explain(err), pool.Close()))
+	if err := useLog(ctx, pool); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, pool.Close()))
 	}
 	db.whatsapp = pool
 	return pool, nil

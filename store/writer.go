@@ -143,7 +143,7 @@ func (w *writer) stopTaking() {
 func (w *writer) close() error {
 	w.stopTaking()
 	var errs []error
-	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA main.wal_checkpoint(TRUNCATE)`); err != nil {
 		errs = append(errs, fmt.Errorf("move the log into the ledger: %w", err))
 	}
 	return errors.Join(append(errs, w.conn.Close(), w.pool.Close())...)
