@@ -1,0 +1,87 @@
+package main
+
+import "time"
+
+// Config is every setting of the daemon. README.md has them as a table; loadConfig reads them.
+type Config struct {
+	Listen    string          `yaml:"listen"`     // host:port; port 0 takes a free one
+	Token     Secret          `yaml:"token"`      // what callers must know; several are separated by commas
+	TokenFile string          `yaml:"token_file"` // where Token is read from; the file may not exist yet
+	DataDir   string          `yaml:"data_dir"`   // made with mode 0700
+	Task      taskConfig      `yaml:"task"`
+	Pace      paceConfig      `yaml:"pace"`
+	Check     checkConfig     `yaml:"check"`
+	Pairing   pairingConfig   `yaml:"pairing"`
+	Device    deviceConfig    `yaml:"device"`
+	Callback  callbackConfig  `yaml:"callback"`
+	Slack     slackConfig     `yaml:"slack"`
+	Proxy     string          `yaml:"proxy"` // for everything that goes to WhatsApp
+	Simulator simulatorConfig `yaml:"simulator"`
+	Log       logConfig       `yaml:"log"`
+}
+
+type taskConfig struct {
+	MaxAge           time.Duration `yaml:"max_age"`           // of waiting for a connection or a better answer
+	WhenDisconnected string        `yaml:"when_disconnected"` // wait or fail
+	Retention        time.Duration `yaml:"retention"`         // of finished tasks
+}
+
+// checkConfig says how long the answers of WhatsApp are believed; zero turns a cache off.
+type checkConfig struct {
+	CachePositive time.Duration `yaml:"cache_positive"`
+	CacheNegative time.Duration `yaml:"cache_negative"`
+}
+
+type pairingConfig struct {
+	Auto     bool   `yaml:"auto"`     // start pairing without being asked
+	Rounds   int    `yaml:"rounds"`   // without a person asking
+	Terminal string `yaml:"terminal"` // where codes are drawn: auto, always or never
+}
+
+type deviceConfig struct {
+	Name string `yaml:"name"` // in the phone's list of linked devices
+}
+
+type callbackConfig struct {
+	Allow         []string `yaml:"allow"`         // hosts, host:port, addresses and CIDRs that may be private
+	Secret        Secret   `yaml:"secret"`        // signs callbacks; two for a rotation
+	Authorization Secret   `yaml:"authorization"` // a fixed header for receivers
+}
+
+type slackConfig struct {
+	Token   Secret `yaml:"token"`
+	Channel string `yaml:"channel"`
+	APIURL  string `yaml:"api_url"` // empty is Slack's own
+}
+
+// simulatorConfig names the simulator that stands in for WhatsApp. Both values or none.
+type simulatorConfig struct {
+	Addr    string `yaml:"addr"`
+	RootKey string `yaml:"root_key"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // auto, text or json
+}
+
+// defaultConfig returns the settings of a daemon nobody configured. It lacks a token, so it does not serve yet.
+func defaultConfig() Config {
+	return Config{
+		Listen:  "127.0.0.1:8080",
+		DataDir: "./data",
+		Task:    taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour},
+		Pace:    defaultPace(),
+		Check:   checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour},
+		Pairing: pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
+		Device:  deviceConfig{Name: "whatsappd"},
+		Slack:   slackConfig{Channel: "whatsapp_services"},
+		Log:     logConfig{Level: "info", Format: "auto"},
+	}
+}
+
+// tokens returns the tokens that callers may use. None means that the daemon cannot serve.
+func (c Config) tokens() []string { return c.Token.list() }
+
+// secrets returns the keys that sign callbacks, the current one first.
+func (c callbackConfig) secrets() []string { return c.Secret.list() }

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// check says what is wrong with one value that has the right type. Its errors complete the sentence "key …".
+func check(key, text string) error {
+	switch key {
+	case "listen":
+		return checkAddress(text)
+	case "token":
+		return checkTokens(text)
+	case "task.when_disconnected":
+		return oneOf(text, "wait", "fail")
+	case "pairing.terminal":
+		return oneOf(text, "auto", "always", "never")
+	case "log.level":
+		return oneOf(text, "debug", "info", "warn", "error")
+	case "log.format":
+		return oneOf(text, "auto", "text", "json")
+	case "data_dir", "device.name", "slack.channel":
+		return notEmpty(text)
+	}
+	if text == "" {
+		return nil // the rest can be left out
+	}
+	switch key {
+	case "pace.quiet_from", "pace.quiet_to":
+		return checkClock(text)
+	case "callback.allow":
+		return checkAllowed(text)
+	case "callback.secret":
+		return checkSigningKeys(text)
+	case "callback.authorization", "slack.token":
+		return checkHeaderValue(text)
+	case "slack.api_url":
+		return checkURL(text, "http", "https")
+	case "proxy":
+		return checkURL(text, "http", "https", "socks5")
+	case "simulator.addr":
+		return checkLoopback(text)
+	case "simulator.root_key":
+		return checkRootKey(text)
+	}
+	return nil
+}
+
+// checkTogether finds settings that contradict each other.
+func checkTogether(c Config, origins map[string]string) []error {
+	var errs []error
+	mistake := func(key, wrong string) {
+		from := origins[key]
+		if from == "" {
+			from = "default"
+		}
+		errs = append(errs, fmt.Errorf("%s (%s): %s", key, from, wrong))
+	}
+	if (c.Simulator.Addr == "") != (c.Simulator.RootKey == "") {
+		mistake("simulator.addr", "must be set together with simulator.root_key, or neither")
+	}
+	if (c.Pace.QuietFrom == "") != (c.Pace.QuietTo == "") {
+		mistake("pace.quiet_from", "must be set together with pace.quiet_to, or neither")
+	}
+	if c.Pace.ColdGapMin > c.Pace.ColdGapMax {
+		mistake("pace.cold_gap_min", fmt.Sprintf("must not be above pace.cold_gap_max, which is %s", c.Pace.ColdGapMax))
+	}
+	if c.Pace.WarmGapMin > c.Pace.WarmGapMax {
+		mistake("pace.warm_gap_min", fmt.Sprintf("must not be above pace.warm_gap_max, which is %s", c.Pace.WarmGapMax))
+	}
+	return errs
+}
+
+func notEmpty(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+func oneOf(text string, accepted ...string) error {
+	if slices.Contains(accepted, text) {
+		return nil
+	}
+	last := len(accepted) - 1
+	return fmt.Errorf("must be %s or %s, not %q", strings.Join(accepted[:last], ", "), accepted[last], text)
+}
+
+func checkAddress(text string) error {
+	host, port, err := net.SplitHostPort(text)
+	_, notNumber := strconv.ParseUint(port, 10, 16)
+	if err != nil || notNumber != nil || strings.ContainsFunc(host, unicode.IsSpace) {
+		return fmt.Errorf("must be host:port with a port from 0 to 65535, such as 127.0.0.1:8080, not %q", text)
+	}
+	return nil
+}
+
+func checkLoopback(text string) error {
+	host, _, _ := net.SplitHostPort(text)
+	if ip := net.ParseIP(host); checkAddress(text) != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("must be host:port on this machine's loopback, such as 127.0.0.1:8100, not %q", text)
+	}
+	return nil
+}
+
+func checkRootKey(text string) error {
+	if key, err := hex.DecodeString(text); err != nil || len(key) != 32 {
+		return errors.New("must be 32 bytes as 64 hexadecimal digits, as the simulator prints it")
+	}
+	return nil
+}
+
+// tokenLength is the shortest token: what can be guessed gives the account away.
+const tokenLength = 20
+
+func checkTokens(text string) error {
+	for _, token := range Secret(text).list() {
+		switch {
+		case len(token) < tokenLength:
+			return fmt.Errorf("must have at least %d characters; \"whatsappd token new\" makes one", tokenLength)
+		case strings.ContainsFunc(token, unicode.IsSpace):
+			return errors.New("must not contain blanks; several tokens are separated by commas")
+		case placeholder(token):
+			return errors.New("must not be an example's placeholder; \"whatsappd token new\" makes one")
+		}
+	}
+	return nil
+}
+
+// placeholder finds the values that examples have in place of a token.
+func placeholder(token string) bool {
+	letters := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, token)
+	for _, word := range []string{"changeme", "changethis", "replaceme", "replacethis", "yourtoken", "yoursecret", "insertyour", "placeholder", "exampletoken"} {
+		if strings.Contains(letters, word) {
+			return true
+		}
+	}
+	return strings.Trim(token, token[:1]) == "" // one character, over and over
+}
+
+// checkSigningKeys checks keys of the Standard Webhooks form.
+func checkSigningKeys(text string) error {
+	for _, secret := range Secret(text).list() {
+		encoded, found := strings.CutPrefix(secret, "whsec_")
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil || len(key) < 24 || len(key) > 64 {
+			return errors.New("must be whsec_ followed by 24 to 64 bytes in base64; two are separated by a comma")
+		}
+	}
+	return nil
+}
+
+func checkHeaderValue(text string) error {
+	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("must be printable ASCII without blanks around it")
+	}
+	return nil
+}
+
+func checkURL(text string, schemes ...string) error {
+	u, err := url.Parse(text)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" {
+		return fmt.Errorf("must be a URL with host, of scheme %s", strings.Join(schemes, ", ")) // it may hold a password
+	}
+	return nil
+}
+
+func checkAllowed(text string) error {
+	for _, entry := range Secret(text).list() {
+		if strings.Contains(entry, "://") || strings.ContainsFunc(entry, unicode.IsSpace) {
+			return fmt.Errorf("must be hosts, host:port, addresses or networks such as 10.0.0.0/8, separated by commas, not %q", entry)
+		}
+	}
+	return nil
+}
+
+// clock is the form of a time of day.
+const clock = "15:04"
+
+func checkClock(text string) error {
+	if _, err := time.Parse(clock, text); err != nil || len(text) != len(clock) {
+		return fmt.Errorf("must be a time of day such as 22:00, not %q", text)
+	}
+	return nil
+}
