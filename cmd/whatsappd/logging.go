@@ -1,0 +1,87 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/mattn/go-isatty"
+)
+
+// newLogger returns the logger of the settings. In format auto a terminal gets coloured text, everything else JSON.
+func newLogger(cfg Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // checked when the settings were read
+	mask := newMasker()
+	terminal := isTerminal(w)
+	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && terminal {
+		return slog.New(tint.NewHandler(w, &tint.Options{
+			Level:       level,
+			TimeFormat:  time.TimeOnly,
+			NoColor:     !terminal,
+			ReplaceAttr: mask.attr,
+		}))
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: mask.attr}))
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}
+
+// masker hides phone numbers that got into a log all the same: a number is a person.
+type masker struct {
+	number *regexp.Regexp
+}
+
+func newMasker() masker {
+	// Seven digits or more on their own, as a number or the first half of a JID. Digits with letters, points or hyphens
+	// around them belong to an identifier, an address or a time.
+	return masker{number: regexp.MustCompile(`(^|[^0-9A-Za-z_.\-])(\+?)([0-9]{4,})([0-9]{3})([^0-9A-Za-z_\-]|$)`)}
+}
+
+// attr is a ReplaceAttr: it masks strings, errors and whatever else prints itself, except under the keys that are known to
+// hold no phone number.
+func (m masker) attr(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.SourceKey) || identifies(a.Key) {
+		return a
+	}
+	switch value := a.Value.Resolve(); value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(m.text(value.String()))
+	case slog.KindAny:
+		switch printed := value.Any().(type) {
+		case error:
+			if text := printed.Error(); m.text(text) != text {
+				a.Value = slog.StringValue(m.text(text))
+			}
+		case interface{ String() string }:
+			a.Value = slog.StringValue(m.text(printed.String()))
+		}
+	}
+	return a
+}
+
+// identifies says that a key holds an identifier or an address, in which digits are no phone number.
+func identifies(key string) bool {
+	switch key {
+	case "id", "task", "task_id", "callback", "callback_id", "message", "message_id", "request", "request_id", "address", "host", "version":
+		return true
+	}
+	return false
+}
+
+// text masks every phone number in a text but for its last three digits, which are enough to tell numbers apart.
+func (m masker) text(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return '0' <= r && r <= '9' }) < 0 {
+		return text
+	}
+	const replacement = "$1$2***$4$5"
+	// Twice: neighbours share the character between them, which one pass takes for the first only.
+	return m.number.ReplaceAllString(m.number.ReplaceAllString(text, replacement), replacement)
+}
