@@ -1,0 +1,38 @@
+# Thin targets: each is one command that can be read here and typed by hand.
+# Needs Go, a C compiler (SQLite) and git.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 30s
+TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
+
+.PHONY: build run test lint fuzz bench image clean
+
+build: ## one static binary: bin/whatsappd
+	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
+		-ldflags "-s -w -X main.version=$(VERSION) -linkmode external -extldflags=-static" \
+		-o bin/whatsappd ./cmd/whatsappd
+
+run: ## daemon and simulator together: no phone, no internet
+	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox
+
+test:
+	go vet ./... && go test -race -shuffle=on ./...
+
+lint: ## the linters are a module of their own, so that they are not in ours
+	go tool -modfile=tools/go.mod golangci-lint run
+
+fuzz: ## every fuzz target for $(FUZZTIME)
+	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#^(.*)/[^/]*:[0-9]+:func (.*)#\1 \2#' | \
+	while read -r dir target; do \
+		echo "$$dir $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+image:
+	docker build --build-arg VERSION=$(VERSION) -t whatsappd .
+
+clean: ## what was built; never data
+	rm -rf bin
