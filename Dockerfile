@@ -1,11 +1,13 @@
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
+# The base image may be some patch releases older than go.mod asks for.
+ENV GOTOOLCHAIN=auto
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=container
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=1 go build -trimpath -tags "sqlite_omit_load_extension osusergo netgo nomsgpack" \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache/go-build \
+    GOCACHE=/cache/go-build CGO_ENABLED=1 go build -trimpath -tags "sqlite_omit_load_extension osusergo netgo nomsgpack" \
     -ldflags "-s -w -X main.version=${VERSION} -linkmode external -extldflags=-static" \
     -o /out/app ./cmd/whatsappd \
  && mkdir -m 0700 /out/data
@@ -18,7 +20,6 @@ COPY --from=build --chown=65532:65532 /out/data /data
 ENV WHATSAPPD_LISTEN=0.0.0.0:8080 \
     WHATSAPPD_DATA_DIR=/data
 USER 65532:65532
-WORKDIR /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["/app","healthcheck"]
