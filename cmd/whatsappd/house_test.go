@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// listedPackage is what "go list -json" says about one package of ours.
+type listedPackage struct {
+	Dir         string
+	ImportPath  string
+	Name        string
+	Doc         string
+	GoFiles     []string
+	Imports     []string
+	TestImports []string
+}
+
+func listPackages(t *testing.T) []listedPackage {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=Dir,ImportPath,Name,Doc,GoFiles,Imports,TestImports", "./...")
+	command.Dir = "../.."
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	require.NoError(t, err)
+	var packages []listedPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var one listedPackage
+		if err := decoder.Decode(&one); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, one)
+	}
+}
+
+// house says which of our packages a package may import: what stands on a lower floor, never beside or above.
+func house() map[string][]string {
+	return map[string][]string{
+		"session":       {},
+		"task":          {},
+		"simulator":     {},
+		"callback":      {"session", "task"},
+		"notify":        {"session"},
+		"httpapi":       {"session", "callback", "task"},
+		"store":         {"session", "callback", "task"},
+		"cmd/whatsappd": {"session", "task", "simulator", "callback", "notify", "httpapi", "store"},
+	}
+}
+
+const whatsmeowClient = "go.mau.fi/whatsmeow"
+
+// trespasses names every import that breaks the house.
+func trespasses(name string, imports []string) []string {
+	var all []string
+	allowed, known := house()[name]
+	if !known {
+		return []string{name + " has no place in the house"}
+	}
+	for _, path := range imports {
+		ours, isOurs := strings.CutPrefix(path, "whatsappd/")
+		if isOurs && !slices.Contains(allowed, ours) {
+			all = append(all, name+" must not know "+ours)
+		}
+		if path == whatsmeowClient && name != "session" {
+			all = append(all, name+" must not know WhatsApp's client")
+		}
+	}
+	return all
+}
+
+func TestImportsKeepTheHouse(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		require.Empty(t, trespasses(strings.TrimPrefix(p.ImportPath, "whatsappd/"), p.Imports))
+		require.NotEmpty(t, p.Doc, "%s has no package comment", p.ImportPath)
+	}
+}
+
+func TestTrespassesAreFlagged(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"session must not know store"}, trespasses("session", []string{"context", "whatsappd/store", whatsmeowClient}))
+	require.Equal(t, []string{"store must not know WhatsApp's client"}, trespasses("store", []string{whatsmeowClient, whatsmeowClient + "/types"}))
+	require.Equal(t, []string{"util has no place in the house"}, trespasses("util", nil))
+}
+
+// readsEnvironment finds calls that look at the environment.
+func readsEnvironment(file *ast.File) bool {
+	found := false
+	ast.Inspect(file, func(node ast.Node) bool {
+		if selector, ok := node.(*ast.SelectorExpr); ok {
+			name := selector.Sel.Name
+			of, isName := selector.X.(*ast.Ident)
+			found = found || isName && of.Name == "os" && slices.Contains([]string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}, name)
+		}
+		return !found
+	})
+	return found
+}
+
+func TestOnlyTheCommandReadsTheEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		if p.Name == "main" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			require.False(t, readsEnvironment(file), "%s/%s reads the environment", p.ImportPath, name)
+		}
+	}
+	bad, err := parser.ParseFile(token.NewFileSet(), "bad.go", `package bad; import "os"; var home = os.Getenv("HOME")`, 0)
+	require.NoError(t, err)
+	require.True(t, readsEnvironment(bad), "a bad sample is flagged")
+}
+
+func TestNoFileNamesOneMachinesPaths(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "git", "ls-files", "-z")
+	command.Dir = "../.."
+	out, err := command.Output()
+	require.NoError(t, err, "the tests run in a git checkout")
+	machine := regexp.MustCompile(`(^|[^\w.~/-])/` + `(root|home|work|Users)/\w`)
+	require.True(t, machine.MatchString("in /"+"home/somebody"), "a bad sample is flagged")
+	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+		content, err := os.ReadFile(filepath.Join("../..", name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // deleted, not yet committed
+		}
+		require.NoError(t, err)
+		require.Empty(t, machine.FindString(string(content)), name)
+	}
+}
