@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -241,6 +242,16 @@ func TestNewTokensDiffer(t *testing.T) {
 	require.NotEqual(t, a, b)
 	require.Regexp(t, `^wad_[A-Za-z0-9_-]{43}$`, a)
 	require.NoError(t, checkTokens(a+","+b))
+}
+
+func TestReadmeNamesEverySetting(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	var cfg Config
+	for key := range fieldsOf(&cfg) {
+		require.Contains(t, string(readme), "`"+key+"`")
+	}
 }
 
 // FuzzConfigFile checks that no file makes the reader panic, and that no secret is repeated in an error.
