@@ -128,7 +128,7 @@ func (l *loader) environment(environ []string) {
 	keys := map[string]string{}
 	for key, field := range l.fields {
 		keys[envName(key)] = key
-		if _, secret := field.Interface().(Secret); secret && key != "token" {
+		if _, secret := reflect.TypeAssert[Secret](field); secret && key != "token" {
 			keys[envName(key)+fileSuffix] = key
 		}
 	}

@@ -135,6 +135,7 @@ func TestNoFileNamesOneMachinesPaths(t *testing.T) {
 	command.Dir = "../.."
 	out, err := command.Output()
 	require.NoError(t, err, "the tests run in a git checkout")
+	require.NotEmpty(t, out)
 	machine := regexp.MustCompile(`(^|[^\w.~/-])/` + `(root|home|work|Users)/\w`)
 	require.True(t, machine.MatchString("in /"+"home/somebody"), "a bad sample is flagged")
 	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
