@@ -15,6 +15,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache/go-bu
 # CA roots and nothing that could be run but the program. Time zones are in the binary.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/app /app
+COPY LICENSE NOTICE /
 # A new named volume takes over owner and mode of this directory.
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV WHATSAPPD_LISTEN=0.0.0.0:8080 \
