@@ -34,15 +34,15 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(file.Fd())
 }
 
-// masker hides phone numbers that got into a log all the same: a number is a person.
+// masker hides what got into a log all the same: phone numbers, for a number is a person, and secrets.
 type masker struct {
-	number *regexp.Regexp
+	number, secret *regexp.Regexp
 }
 
 func newMasker() masker {
 	// Seven digits or more on their own, as a number or the first half of a JID. Digits with letters, points or hyphens
 	// around them belong to an identifier, an address or a time.
-	return masker{number: regexp.MustCompile(`(^|[^0-9A-Za-z_.\-])(\+?)([0-9]{4,})([0-9]{3})([^0-9A-Za-z_\-]|$)`)}
+	return masker{secret: regexp.MustCompile(`\b(wad_|whsec_|xox[a-z]-)[0-9A-Za-z_+/=\-]{8,}`), number: regexp.MustCompile(`(^|[^0-9A-Za-z_.\-])(\+?)([0-9]{4,})([0-9]{3})([^0-9A-Za-z_\-]|$)`)}
 }
 
 // attr is a ReplaceAttr: it masks strings, errors and whatever else prints itself, except under the keys that are known to
@@ -76,11 +76,13 @@ func identifies(key string) bool {
 	return false
 }
 
-// text masks every phone number in a text but for its last three digits, which are enough to tell numbers apart.
+// text masks secrets by the prefixes of their kinds, and every phone number but for its last three digits, which are enough
+// to tell numbers apart.
 func (m masker) text(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return '0' <= r && r <= '9' }) < 0 {
 		return text
 	}
+	text = m.secret.ReplaceAllString(text, hidden)
 	const replacement = "$1$2***$4$5"
 	// Twice: neighbours share the character between them, which one pass takes for the first only.
 	return m.number.ReplaceAllString(m.number.ReplaceAllString(text, replacement), replacement)

@@ -23,6 +23,10 @@ func TestPhoneNumbersAreMasked(t *testing.T) {
 		"(1234567)":                       "(***567)",
 		"sent to 4917612345678.":          "sent to ***678.",
 
+		"token=wad_0123456789abcdefghij":   "token=[set]",
+		"Bearer xoxb-1234567890-abcdefg":   "Bearer [set]",
+		"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3OA": "[set]",
+
 		"123456":                               "123456",
 		"127.0.0.1:8080":                       "127.0.0.1:8080",
 		"0199f8e0-1234-7abc-8def-123456789012": "0199f8e0-1234-7abc-8def-123456789012",
