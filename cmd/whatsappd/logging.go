@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -40,9 +39,12 @@ type masker struct {
 }
 
 func newMasker() masker {
-	// Seven digits or more on their own, as a number or the first half of a JID. Digits with letters, points or hyphens
-	// around them belong to an identifier, an address or a time.
-	return masker{secret: regexp.MustCompile(`\b(wad_|whsec_|xox[a-z]-)[0-9A-Za-z_+/=\-]{8,}`), number: regexp.MustCompile(`(^|[^0-9A-Za-z_.\-])(\+?)([0-9]{4,})([0-9]{3})([^0-9A-Za-z_\-]|$)`)}
+	return masker{
+		secret: regexp.MustCompile(`\b(wad_|whsec_|xox[a-z]-)[0-9A-Za-z_+/=\-]{8,}`),
+		// Seven digits or more on their own, as a number or the first half of a JID. Digits with letters, points or hyphens
+		// around them belong to an identifier, an address or a time.
+		number: regexp.MustCompile(`(^|[^0-9A-Za-z_.\-])(\+?)([0-9]{4,})([0-9]{3})([^0-9A-Za-z_\-]|$)`),
+	}
 }
 
 // attr is a ReplaceAttr: it masks strings, errors and whatever else prints itself, except under the keys that are known to
@@ -79,9 +81,6 @@ func identifies(key string) bool {
 // text masks secrets by the prefixes of their kinds, and every phone number but for its last three digits, which are enough
 // to tell numbers apart.
 func (m masker) text(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return '0' <= r && r <= '9' }) < 0 {
-		return text
-	}
 	text = m.secret.ReplaceAllString(text, hidden)
 	const replacement = "$1$2***$4$5"
 	// Twice: neighbours share the character between them, which one pass takes for the first only.
