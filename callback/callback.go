@@ -60,8 +60,8 @@ type Keeper interface {
 	// ClaimDue takes up to max due deliveries, oldest due first, marks them sending and counts the attempt. Deliveries to
 	// the destinations (scheme, host and port of the URL, as Destination returns it) in busy are passed over.
 	ClaimDue(ctx context.Context, now time.Time, max int, busy []string) ([]Delivery, error)
-	// NextDue returns when the earliest due delivery is due; false when there is none.
-	NextDue(ctx context.Context) (time.Time, bool, error)
+	// NextDelivery returns when the earliest due delivery is due; false when there is none.
+	NextDelivery(ctx context.Context) (time.Time, bool, error)
 	// Record keeps an attempt and the delivery's new State, NextAt, LastStatus, LastError and Finished, in one commit.
 	Record(ctx context.Context, d Delivery, a Attempt) error
 	// RecoverDeliveries puts deliveries found sending back to due: called once at start.

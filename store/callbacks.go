@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,19 +14,12 @@ import (
 	"whatsappd/task"
 )
 
-// Outbox is the ledger as package callback sees it. It is a type of its own because both task.Keeper and callback.Keeper
-// have a NextDue.
-type Outbox struct{ *DB }
+var _ callback.Keeper = (*DB)(nil)
 
-var _ callback.Keeper = Outbox{}
-
-// Outbox returns the ledger as package callback sees it.
-func (db *DB) Outbox() Outbox { return Outbox{db} }
-
-// NextDue implements callback.Keeper.
-func (o Outbox) NextDue(ctx context.Context) (time.Time, bool, error) {
+// NextDelivery implements callback.Keeper.
+func (db *DB) NextDelivery(ctx context.Context) (time.Time, bool, error) {
 	var ms sql.NullInt64
-	if err := o.reads.QueryRowContext(ctx, nextCallback).Scan(&ms); err != nil {
+	if err := db.reads.QueryRowContext(ctx, nextCallback).Scan(&ms); err != nil {
 		return time.Time{}, false, fmt.Errorf("look for the next due callback: %w", err)
 	}
 	return fromMillis(ms.Int64), ms.Valid, nil
@@ -51,25 +41,8 @@ func addCallback(ctx context.Context, q queries, id task.ID, c task.Callback, no
 		body = []byte{} // nil would be NULL
 	}
 	_, err = q.ExecContext(ctx, `INSERT INTO callback (id, task_id, url, destination, body, next_at, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, "cb_"+key.String(), id, c.URL, destination(c.URL), body, millis(now), millis(now))
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, "cb_"+key.String(), id, c.URL, callback.Destination(c.URL), body, millis(now), millis(now))
 	return err
-}
-
-// destination is the scheme, host and port that a URL leads to, in lower case and with the port spelt out: deliveries are kept
-// apart by it, so that one dead receiver cannot hold up the others.
-func destination(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-		if u.Scheme == "https" {
-			port = "443"
-		}
-	}
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 const dueCallbacks = `SELECT ` + deliveryColumns + ` FROM callback INDEXED BY callback_due

@@ -46,7 +46,7 @@ func testDeliver(t *testing.T, open opener) {
 			s.record(d, callback.Attempt{Status: 500, Error: "500"})
 		}
 		require.Empty(t, s.due(s.later(59*time.Second), 10))
-		at, ok, err := s.callbacks.NextDue(t.Context())
+		at, ok, err := s.callbacks.NextDelivery(t.Context())
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, s.later(time.Minute), at)
@@ -55,7 +55,7 @@ func testDeliver(t *testing.T, open opener) {
 		require.Equal(t, 2, claimed[0].Attempt)
 		claimed = s.due(s.later(time.Hour), 1)
 		require.Equal(t, first.ID, claimed[0].ID)
-		_, ok, err = s.callbacks.NextDue(t.Context())
+		_, ok, err = s.callbacks.NextDelivery(t.Context())
 		require.NoError(t, err)
 		require.False(t, ok)
 	})

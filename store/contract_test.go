@@ -28,7 +28,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T) keepers {
 		db := openDB(t, t.TempDir())
-		return keepers{db, db.Outbox(), db}
+		return keepers{db, db, db}
 	}
 	for name, test := range map[string]func(*testing.T, opener){
 		"accept": testAccept, "idempotency": testIdempotency,

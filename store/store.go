@@ -31,7 +31,7 @@ const (
 
 // DB is an open data directory. Its methods can be called from many goroutines.
 //
-// It implements task.Keeper and session.Keeper; Outbox gives the callback.Keeper.
+// It implements task.Keeper, callback.Keeper and session.Keeper.
 type DB struct {
 	dir    string
 	log    *slog.Logger

@@ -213,14 +213,6 @@ type Keeper interface {
 	Sweep(ctx context.Context, deleteBefore, blankBefore time.Time) (int, error)
 }
 
-// PaceState is what pacing remembers of an account; it is kept with the account so that a restart cannot burst.
-type PaceState struct {
-	PairedAt   time.Time   // when the present link was made: the ramp and the settling time count from it
-	NextSendAt time.Time   // no message before
-	Sends      []time.Time // sends within the last 24 hours, oldest first
-	ColdSends  []time.Time // of these, the ones to contacts who never wrote to us
-}
-
 // Readiness is whether an account can work now.
 type Readiness string
 

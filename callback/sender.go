@@ -1,0 +1,300 @@
+package callback
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// SenderOptions is what a sender needs beside its keeper.
+type SenderOptions struct {
+	Secrets       []string // whsec_…; two while one replaces the other; none for unsigned callbacks
+	Authorization string   // fixed Authorization header for receivers that expect one; empty for none
+	UserAgent     string
+	Guard         *Guard
+	Timeout       time.Duration // of one attempt; default 15 s
+	Workers       int           // attempts at once; default 32
+	PerReceiver   int           // of them to one destination; default 4
+	Logger        *slog.Logger
+	Now           func() time.Time
+	Random        func() float64 // in [0, 1)
+}
+
+// Sender delivers what the keeper holds, until each callback is delivered or dead.
+type Sender struct {
+	opts    SenderOptions
+	keeper  Keeper
+	client  *http.Client
+	signers []*standardwebhooks.Webhook
+	log     *slog.Logger
+	wakes   chan struct{} // holds one value: look again
+
+	mu   sync.Mutex
+	busy map[string]int // attempts on their way, by destination
+}
+
+// drained is how much of an answer is read, so that the connection can be used again.
+const drained = 64 << 10
+
+// NewSender makes a sender. It fails on a secret that is none.
+func NewSender(opts SenderOptions, keeper Keeper) (*Sender, error) {
+	if opts.Timeout == 0 {
+		opts.Timeout = 15 * time.Second
+	}
+	if opts.Workers == 0 {
+		opts.Workers = 32
+	}
+	if opts.PerReceiver == 0 {
+		opts.PerReceiver = 4
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Float64
+	}
+	s := &Sender{
+		opts: opts, keeper: keeper, client: newClient(opts.Guard, opts.Timeout), log: opts.Logger,
+		wakes: make(chan struct{}, 1), busy: map[string]int{},
+	}
+	for i, secret := range opts.Secrets {
+		signer, err := standardwebhooks.NewWebhook(secret)
+		if err != nil { // the error may show the secret
+			return nil, fmt.Errorf("callback.secret: number %d is not base64 with the prefix whsec_", i+1)
+		}
+		s.signers = append(s.signers, signer)
+	}
+	return s, nil
+}
+
+// Wake makes the sender look for due callbacks. It never blocks.
+func (s *Sender) Wake() {
+	select {
+	case s.wakes <- struct{}{}:
+	default:
+	}
+}
+
+// safetyTick is how often the sender looks for work that nobody told it of.
+const safetyTick = 30 * time.Second
+
+// Run delivers until the context ends. Attempts on their way then are cut short and count as not made.
+func (s *Sender) Run(ctx context.Context) error {
+	if _, err := s.keeper.RecoverDeliveries(ctx); err != nil {
+		return err
+	}
+	defer s.client.CloseIdleConnections()
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
+	failures := 0
+	for ctx.Err() == nil {
+		wait, err := s.round(ctx, &attempts)
+		if err != nil && ctx.Err() == nil {
+			if failures == 0 {
+				s.log.Error("the ledger failed; callbacks wait", "error", err)
+			}
+			wait = min(100*time.Millisecond<<min(failures, 10), 5*time.Second)
+			failures++
+		} else {
+			failures = 0
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.wakes:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// round starts as many due attempts as there is room for, and says how long nothing else will be due.
+func (s *Sender) round(ctx context.Context, attempts *sync.WaitGroup) (time.Duration, error) {
+	now := s.opts.Now()
+	room, full := s.room()
+	if room > 0 {
+		due, err := s.keeper.ClaimDue(ctx, now, room, full)
+		if err != nil {
+			return 0, err
+		}
+		for _, d := range due {
+			s.take(d)
+			attempts.Go(func() {
+				s.attempt(ctx, d)
+				s.release(d)
+			})
+		}
+		if len(due) > 0 {
+			return 0, nil // there may be more
+		}
+	}
+	at, some, err := s.keeper.NextDelivery(ctx)
+	if err != nil || !some {
+		return safetyTick, err
+	}
+	if !at.After(now) { // due, but its destination is busy: the end of an attempt wakes us
+		return safetyTick, nil
+	}
+	return min(at.Sub(now), safetyTick), nil
+}
+
+// room says how many attempts may start, and which destinations have enough of them.
+func (s *Sender) room() (count int, full []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	count = s.opts.Workers
+	for destination, busy := range s.busy {
+		count -= busy
+		if busy >= s.opts.PerReceiver {
+			full = append(full, destination)
+		}
+	}
+	return min(count, s.opts.PerReceiver), full
+}
+
+func (s *Sender) take(d Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy[Destination(d.URL)]++
+}
+
+func (s *Sender) release(d Delivery) {
+	s.mu.Lock()
+	destination := Destination(d.URL)
+	if s.busy[destination]--; s.busy[destination] == 0 {
+		delete(s.busy, destination)
+	}
+	s.mu.Unlock()
+	s.Wake()
+}
+
+// attempt delivers once and keeps what came of it.
+func (s *Sender) attempt(ctx context.Context, d Delivery) {
+	begun := s.opts.Now()
+	status, header, err := s.post(ctx, d)
+	if ctx.Err() != nil && status/100 != 2 {
+		return // cut short by the stop: found on its way at the next start, and tried again
+	}
+	now := s.opts.Now()
+	a := Attempt{DeliveryID: d.ID, N: d.Attempt, At: begun, Took: now.Sub(begun), Status: status}
+	d.LastStatus, d.LastError = status, ""
+	switch {
+	case err == nil && status/100 == 2:
+		d.State, d.Finished = Delivered, now
+	case errors.Is(err, ErrRefused):
+		d.State, d.Finished, d.LastError = Dead, now, reason(err)
+	case status == http.StatusGone:
+		d.State, d.Finished, d.LastError = Dead, now, "the receiver answered 410: it wants no more"
+	default:
+		d.LastError = fmt.Sprintf("the receiver answered %d", status)
+		if err != nil {
+			d.LastError = reason(err)
+		}
+		d.State = Due
+		var again bool
+		if d.NextAt, again = next(d.Attempt, now, retryAfter(header, now), s.opts.Random); !again {
+			d.State, d.Finished = Dead, now
+		}
+	}
+	a.Error = d.LastError
+	s.record(context.WithoutCancel(ctx), d, a)
+}
+
+// record keeps an attempt. A failure leaves the callback on its way: it is tried again after the next start.
+func (s *Sender) record(ctx context.Context, d Delivery, a Attempt) {
+	for failures := 0; failures < 8; failures++ {
+		err := s.keeper.Record(ctx, d, a)
+		if err == nil {
+			break
+		}
+		s.log.Error("an attempt could not be noted", "callback", d.ID, "error", err)
+		time.Sleep(50 * time.Millisecond << failures)
+	}
+	level := slog.LevelInfo
+	if d.State == Dead {
+		level = slog.LevelWarn
+	}
+	s.log.Log(ctx, level, "callback", "callback", d.ID, "task", string(d.TaskID), "destination", Destination(d.URL),
+		"state", string(d.State), "attempt", d.Attempt, "status", d.LastStatus, "reason", d.LastError)
+}
+
+// post sends the callback and returns the answer's status and header.
+func (s *Sender) post(ctx context.Context, d Delivery) (int, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(d.Body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err := s.opts.Guard.CheckText(req.URL); err != nil { // the list may have changed since the task was accepted
+		return 0, nil, err
+	}
+	now := s.opts.Now()
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", s.opts.UserAgent)
+	req.Header.Set("webhook-id", d.ID)
+	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
+	if s.opts.Authorization != "" {
+		req.Header.Set("Authorization", s.opts.Authorization)
+	}
+	if signature, err := s.sign(d, now); err != nil {
+		return 0, nil, err
+	} else if signature != "" {
+		req.Header.Set("webhook-signature", signature)
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, drained)); err != nil && res.StatusCode/100 != 2 {
+		return res.StatusCode, res.Header, err
+	}
+	return res.StatusCode, res.Header, nil
+}
+
+// sign makes the signatures of an attempt, one for each secret.
+func (s *Sender) sign(d Delivery, now time.Time) (string, error) {
+	var signatures []string
+	for _, signer := range s.signers {
+		signature, err := signer.Sign(d.ID, now, d.Body)
+		if err != nil {
+			return "", fmt.Errorf("sign: %w", err)
+		}
+		signatures = append(signatures, signature)
+	}
+	return strings.Join(signatures, " "), nil
+}
+
+// reason says why an attempt failed, without the return URL: its path and query may hold secrets.
+func reason(err error) string {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "the receiver did not answer in time"
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Err != nil && errors.Is(err, ErrRefused) {
+		return dial.Err.Error()
+	}
+	return err.Error()
+}

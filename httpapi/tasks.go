@@ -1,0 +1,210 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"whatsappd/callback"
+	"whatsappd/task"
+)
+
+// TaskAnswer is a task without the message's text and without more of the return URL than its destination.
+type TaskAnswer struct {
+	ID          string     `json:"id"`
+	Kind        string     `json:"kind"`
+	Number      string     `json:"number,omitempty"`
+	MessageID   string     `json:"message_id,omitempty"`
+	Destination string     `json:"destination,omitempty"`
+	State       string     `json:"state"`
+	Verdict     string     `json:"verdict,omitempty"`
+	Code        string     `json:"code,omitempty"`
+	Detail      string     `json:"detail,omitempty"`
+	Attempt     int        `json:"attempt"`
+	MaybeSent   bool       `json:"maybe_sent,omitempty"`
+	NotBefore   *time.Time `json:"not_before,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	Created     *time.Time `json:"created_at"`
+	Started     *time.Time `json:"started_at,omitempty"`
+	Finished    *time.Time `json:"finished_at,omitempty"`
+}
+
+// TasksAnswer is a page of tasks, newest first. Next is the value of "before" for the next page, 0 for none.
+type TasksAnswer struct {
+	Tasks []TaskAnswer `json:"tasks"`
+	Next  int64        `json:"next,omitempty"`
+}
+
+// TaskRequest asks for a check, message, login or logout.
+type TaskRequest struct {
+	Kind      string `json:"kind"`
+	To        string `json:"to,omitempty"`         // check, message: an international number
+	Text      string `json:"text,omitempty"`       // message
+	ReturnURL string `json:"return_url,omitempty"` // where the outcome goes; may be left out
+}
+
+// TaskAccepted names the task that was accepted.
+type TaskAccepted struct {
+	TaskID string `json:"task_id"`
+	State  string `json:"state"`
+}
+
+func taskAnswer(t task.Task) TaskAnswer {
+	answer := TaskAnswer{
+		ID: string(t.ID), Kind: string(t.Kind), Number: t.Number, MessageID: t.MessageID, Destination: callback.Destination(t.ReturnURL),
+		State: string(t.State), Verdict: string(t.Verdict), Code: t.Code, Detail: t.Detail, Attempt: t.Attempt,
+		MaybeSent: t.MaybeSent, Created: at(t.Created), Started: at(t.Started), Finished: at(t.Finished),
+	}
+	if t.State == task.Queued {
+		answer.NotBefore, answer.Reason = at(t.NotBefore), t.Reason
+	}
+	return answer
+}
+
+func (a *API) getTask(c *gin.Context) (any, error) {
+	t, err := a.ledger.Get(c.Request.Context(), task.ID(c.Param("id")))
+	if err != nil {
+		return nil, err
+	}
+	return taskAnswer(t), nil
+}
+
+// pageMost is the longest page of a list, and pageDefault the usual one.
+const (
+	pageMost    = 500
+	pageDefault = 50
+)
+
+func (a *API) listTasks(c *gin.Context) (any, error) {
+	state := task.State(c.Query("state"))
+	switch state {
+	case "", task.Queued, task.Running, task.Done, task.Failed:
+	default:
+		return nil, invalid(errors.New("state must be queued, running, done or failed"))
+	}
+	limit, err := pageLimit(c)
+	if err != nil {
+		return nil, err
+	}
+	var before int64
+	if text := c.Query("before"); text != "" {
+		if before, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return nil, invalid(errors.New("before must be the number that the last page gave as next"))
+		}
+	}
+	tasks, err := a.ledger.List(c.Request.Context(), state, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	answer := TasksAnswer{Tasks: []TaskAnswer{}}
+	for _, t := range tasks {
+		answer.Tasks = append(answer.Tasks, taskAnswer(t))
+	}
+	if len(tasks) == limit {
+		answer.Next = tasks[len(tasks)-1].Seq
+	}
+	return answer, nil
+}
+
+func pageLimit(c *gin.Context) (int, error) {
+	text := c.Query("limit")
+	if text == "" {
+		return pageDefault, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > pageMost {
+		return 0, invalid(fmt.Errorf("limit must be a number between 1 and %d", pageMost))
+	}
+	return limit, nil
+}
+
+// acceptTask takes work as JSON, for the command line and for operators.
+func (a *API) acceptTask(c *gin.Context) {
+	if a.refusedWhileStopping(c) {
+		return
+	}
+	w, err := a.readTask(c)
+	if err == nil {
+		var accepted task.Accepted
+		if accepted, err = a.accept(c, w); err == nil {
+			c.JSON(http.StatusAccepted, TaskAccepted{TaskID: string(accepted.ID), State: string(task.Queued)})
+			return
+		}
+	}
+	a.refuse(c, err)
+}
+
+func (a *API) readTask(c *gin.Context) (task.New, error) {
+	var in TaskRequest
+	if err := decode(c.Request.Body, &in); err != nil {
+		return task.New{}, invalid(err)
+	}
+	w := task.New{Kind: task.Kind(in.Kind)}
+	switch w.Kind {
+	case task.Check, task.Message:
+		number, err := parsePhone(in.To)
+		if err != nil {
+			return w, invalid(fmt.Errorf("to: %w", err))
+		}
+		w.Number = string(number)
+	case task.Login, task.Logout:
+	default:
+		return w, invalid(errors.New("kind must be check, message, login or logout"))
+	}
+	if w.Kind == task.Message {
+		if err := checkMessage(in.Text); err != nil {
+			return w, invalid(fmt.Errorf("text: %w", err))
+		}
+		w.Text = in.Text
+	}
+	if in.ReturnURL == "" {
+		return w, nil
+	}
+	u, err := asItStands(in.ReturnURL)
+	if err == nil && len(in.ReturnURL) > returnURLMost {
+		err = errors.New("it is longer than 2048 bytes")
+	}
+	if err == nil {
+		err = a.policy.CheckText(u)
+	}
+	if err != nil {
+		return w, invalid(fmt.Errorf("return_url: %w", err))
+	}
+	w.ReturnURL = u.String()
+	return w, nil
+}
+
+// decode reads exactly one JSON value without unknown fields. Its errors do not repeat what was sent.
+func decode(body io.Reader, value any) error {
+	var raw bytes.Buffer
+	if _, err := raw.ReadFrom(body); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return errors.New("the body is larger than 1 MiB")
+		}
+		return errors.New("the body could not be read")
+	}
+	decoder := json.NewDecoder(&raw)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(value); err != nil || decoder.More() {
+		return errors.New("the body must be one JSON object with the fields kind, to, text and return_url")
+	}
+	return nil
+}
+
+// unescaped is a path parameter as text.
+func unescaped(c *gin.Context, name string) string {
+	text, err := url.PathUnescape(c.Param(name))
+	if err != nil {
+		return c.Param(name)
+	}
+	return text
+}
