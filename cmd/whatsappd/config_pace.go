@@ -1,6 +1,11 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"whatsappd/task"
+)
 
 // paceConfig is how fast the account may write to people. The defaults protect a real number.
 type paceConfig struct {
@@ -18,14 +23,45 @@ type paceConfig struct {
 }
 
 func defaultPace() paceConfig {
-	return paceConfig{
-		ColdGapMin: 6 * time.Second,
-		ColdGapMax: 20 * time.Second,
-		WarmGapMin: time.Second,
-		WarmGapMax: 3 * time.Second,
-		PerMinute:  10,
-		PerHour:    120,
-		PerDay:     500,
-		Settle:     2 * time.Minute,
+	p := task.DefaultPolicy()
+	c := paceConfig{
+		Off:        p.Off,
+		ColdGapMin: p.ColdGapMin,
+		ColdGapMax: p.ColdGapMax,
+		WarmGapMin: p.WarmGapMin,
+		WarmGapMax: p.WarmGapMax,
+		PerMinute:  p.PerMinute,
+		PerHour:    p.PerHour,
+		PerDay:     p.PerDay,
+		Settle:     p.Settle,
 	}
+	if p.QuietFrom != p.QuietTo {
+		c.QuietFrom, c.QuietTo = timeOfDay(p.QuietFrom), timeOfDay(p.QuietTo)
+	}
+	return c
+}
+
+// policy returns these settings as the lane wants them. What has no setting keeps its default.
+func (c paceConfig) policy() task.Policy {
+	p := task.DefaultPolicy()
+	p.Off = c.Off
+	p.ColdGapMin, p.ColdGapMax = c.ColdGapMin, c.ColdGapMax
+	p.WarmGapMin, p.WarmGapMax = c.WarmGapMin, c.WarmGapMax
+	p.PerMinute, p.PerHour, p.PerDay = c.PerMinute, c.PerHour, c.PerDay
+	p.Settle = c.Settle
+	p.QuietFrom, p.QuietTo = sinceMidnight(c.QuietFrom), sinceMidnight(c.QuietTo)
+	return p
+}
+
+// sinceMidnight reads a time of day; an empty one is midnight.
+func sinceMidnight(text string) time.Duration {
+	at, err := time.Parse(clock, text)
+	if err != nil {
+		return 0 // empty: others were refused when the settings were read
+	}
+	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+}
+
+func timeOfDay(d time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", d/time.Hour, d%time.Hour/time.Minute)
 }

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/simulator"
+)
+
+// notLoggedIn is what a check or message gets while no phone is linked.
+const notLoggedIn = "Whatsapp Web not logged in, please scan qr code"
+
+func TestMainJobFromPairingToLogout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.serve()
+
+	// Nothing is linked yet: log-out has nothing to end, and log-in shows a code.
+	w.hook.result(w.ws("logout"), "Currently not logged into any account")
+	w.hook.result(w.ws("login"), "Please scan qr code")
+	w.pair()
+	w.hook.result(w.ws("login"), "Whatsapp already logged in")
+
+	w.hook.result(w.ws("check", contact(1)), "True")
+	w.hook.result(w.ws("check", "+"+strangerNot), "False")
+
+	text := "Grüße, 100 % + a/b ?\n👩‍👩‍👧 %2F"
+	w.hook.result(w.ws("message", contact(1), text), "True")
+	w.hook.result(w.ws("message", strangerNot, "hello"), "False")
+	inbox := w.inbox(contact(1), 1)
+	require.Equal(t, text, inbox[0].Text)
+	copies := w.inbox(ownerPhone, 1)
+	require.Equal(t, text, copies[0].Text)
+	require.Equal(t, contact(1), copies[0].SentTo, "the copy on the owner's phone names the recipient")
+
+	w.flawless()
+	w.hook.result(w.ws("logout"), "Log out successful")
+	w.hook.result(w.ws("logout"), "Currently not logged into any account")
+	w.hook.result(w.ws("message", contact(1), "too late"), notLoggedIn)
+	w.quietLog()
+}
+
+func TestTwoHundredMessagesArriveOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	const contacts, each = 20, 10
+	w := newWorld(t, contacts)
+	w.serve()
+	w.pair()
+
+	ids := w.burst(contacts, each)
+	for _, id := range ids {
+		w.hook.result(id, "True")
+	}
+	w.allArrived(contacts, each)
+	w.once(ids)
+	w.flawless()
+	w.quietLog()
+}
+
+func TestAKillInTheMiddleLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	const contacts, each = 20, 10
+	w := newWorld(t, contacts)
+	w.serve()
+	w.pair()
+
+	ids := w.burst(contacts, each)
+	w.hook.until("a third of the callbacks", func(got []received) bool { return len(got) >= contacts*each/3 })
+	w.daemon.kill()
+	finished := len(w.hook.all())
+	require.Less(t, finished, len(ids), "the kill came too late to be in the middle")
+	w.serve()
+	w.online()
+	for _, id := range ids {
+		w.hook.result(id, "True")
+	}
+	w.allArrived(contacts, each)
+	counters, err := w.sim.Counters(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, counters.Unhandled)
+	require.Zero(t, counters.DecryptFailed)
+	require.Zero(t, counters.NoRecipientCopy)
+	t.Logf("killed after %d of %d callbacks; %d messages were repeated under their IDs", finished, len(ids), counters.DuplicateIDs)
+}
+
+func TestARestartResumesWithoutPairing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("message", contact(1), "before"), "True")
+	code, took := w.daemon.stop()
+	require.Zero(t, code, "exit code")
+	require.Less(t, took, 8*time.Second)
+
+	w.serve()
+	w.online()
+	w.hook.result(w.ws("message", contact(1), "after"), "True")
+	inbox := w.inbox(contact(1), 2)
+	require.Equal(t, []string{"before", "after"}, texts(inbox))
+	counters, err := w.sim.Counters(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, int(counters.Pairings))
+	w.flawless()
+	w.quietLog()
+}
+
+func TestAStopUnderLoadParksWhatIsNotSent(t *testing.T) {
+	t.Parallel()
+	const contacts, each = 10, 10
+	w := newWorld(t, contacts)
+	w.serve()
+	w.pair()
+	ids := w.burst(contacts, each)
+	code, took := w.daemon.stop()
+	require.Zero(t, code, "exit code")
+	require.Less(t, took, 8*time.Second)
+
+	w.serve()
+	for _, id := range ids {
+		w.hook.result(id, "True")
+	}
+	w.allArrived(contacts, each)
+	w.flawless()
+}
+
+func TestACheckWhileLoggedOutShowsACodeInSlackAndTerminal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	slack := w.withSlack()
+	w.settings["WHATSAPPD_PAIRING_TERMINAL"] = "always"
+	w.serve()
+	w.hook.result(w.ws("check", contact(1)), notLoggedIn)
+	w.code()
+	slack.wantsFile()
+	w.daemon.wants("█")
+
+	w.pair()
+	slack.wantsNoFile()
+	require.NotContains(t, w.daemon.output(), slackToken, "the Slack token is in the output")
+	require.NotContains(t, w.daemon.output(), testToken, "the API token is in the output")
+	w.hook.result(w.ws("check", contact(1)), "True")
+}
+
+func TestThePhoneRemovingUsStartsANewRound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	slack := w.withSlack()
+	w.serve()
+	w.pair()
+	slack.wantsNoFile()
+
+	devices, err := w.sim.Account(t.Context(), ownerPhone)
+	require.NoError(t, err)
+	require.NoError(t, w.sim.RemoveDevice(t.Context(), ownerPhone, devices.Linked()[0]))
+	w.code()
+	slack.wantsFile()
+	slack.wantsText("logged out")
+	w.hook.result(w.ws("message", contact(1), "while away"), notLoggedIn)
+
+	w.pair()
+	w.hook.result(w.ws("message", contact(1), "back again"), "True")
+	require.Equal(t, []string{"back again"}, texts(w.inbox(contact(1), 1)))
+	slack.wantsNoFile()
+}
+
+func TestATaskWaitsForALostConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, "drop"))
+	w.hook.result(w.ws("message", contact(1), "through the gap"), "True")
+	require.Equal(t, []string{"through the gap"}, texts(w.inbox(contact(1), 1)))
+	w.flawless()
+}
+
+func TestASecondDaemonOnTheSameDataExitsWithOneLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	w.serve()
+	output, code := whatsappd(t, w.settings, "serve")
+	require.Equal(t, exitFailed, code)
+	require.Len(t, strings.Split(strings.TrimSpace(output), "\n"), 1, output)
+	require.Contains(t, output, w.settings["WHATSAPPD_DATA_DIR"])
+}
+
+func TestContactsCanWriteFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.serve()
+	w.pair()
+	for i := range 3 {
+		require.NoError(t, w.sim.Write(t.Context(), contact(i+1), ownerPhone, "hello from a stranger"))
+	}
+	for i := range 3 {
+		w.hook.result(w.ws("message", contact(i+1), "hello back"), "True")
+		require.Equal(t, []string{"hello back"}, texts(w.inbox(contact(i+1), 1)))
+	}
+	w.flawless()
+	w.quietLog()
+}
+
+func TestCommandsOfAnOperator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+
+	output, code := w.command("status")
+	require.Zero(t, code, output)
+	require.Contains(t, output, "online")
+
+	output, code = w.command("check", "+"+contact(1), "+"+strangerNot)
+	require.Zero(t, code, output)
+	require.Contains(t, output, contact(1)+": on WhatsApp")
+	require.Contains(t, output, strangerNot+": not on WhatsApp")
+
+	output, code = w.command("send", contact(1), "from the command line")
+	require.Zero(t, code, output)
+	require.Equal(t, []string{"from the command line"}, texts(w.inbox(contact(1), 1)))
+
+	output, code = w.command("tasks")
+	require.Zero(t, code, output)
+	require.Contains(t, output, "message")
+	require.NotContains(t, output, "from the command line", "a list of tasks shows no message text")
+
+	output, code = w.command("login")
+	require.Zero(t, code, output)
+	require.Contains(t, output, "Already logged in")
+
+	_, code = w.command("healthcheck")
+	require.Zero(t, code)
+	output, code = w.command("logout")
+	require.Zero(t, code, output)
+	output, code = w.command("send", contact(1), "too late")
+	require.Equal(t, exitFailed, code, output)
+	require.Contains(t, output, "not logged in")
+}
+
+func TestACallbackThatFailsIsListedAndReplayed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	gone := w.hook.answer(410)
+	id := w.ws("check", contact(1))
+	w.hook.wants(id)
+	var dead string
+	w.eventually("the callback is dead", func() bool {
+		output, code := w.command("callbacks", "--state", "dead")
+		dead = output
+		return code == exitDone && strings.Contains(output, id)
+	})
+	gone()
+	callbackID := strings.Fields(strings.Split(dead, "\n")[1])[0]
+	output, code := w.command("callbacks", "replay", callbackID)
+	require.Zero(t, code, output)
+	w.hook.until("the replayed callback", func(got []received) bool { return len(got) == 2 })
+	first, second := w.hook.all()[0], w.hook.all()[1]
+	require.Equal(t, first.Header.Get("Webhook-Id"), second.Header.Get("Webhook-Id"), "one result keeps one id")
+	require.Equal(t, first.Body, second.Body)
+}
+
+// burst asks for messages to every contact, each contact's in order, from several callers at once.
+func (w *world) burst(contacts, each int) []string {
+	w.t.Helper()
+	ids := make([]string, contacts*each)
+	var wg sync.WaitGroup
+	for c := range contacts {
+		wg.Go(func() {
+			for n := range each {
+				id, err := w.try(w.t.Context(), "message", contact(c+1), fmt.Sprintf("message %d", n))
+				if err != nil {
+					w.t.Errorf("message %d to contact %d was not accepted: %v", n, c+1, err)
+					return
+				}
+				ids[c*each+n] = id
+			}
+		})
+	}
+	wg.Wait()
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+	return ids
+}
+
+// allArrived checks that every contact shows its messages once, in order, and the owner's phone a copy of each.
+func (w *world) allArrived(contacts, each int) {
+	w.t.Helper()
+	want := make([]string, each)
+	for n := range each {
+		want[n] = fmt.Sprintf("message %d", n)
+	}
+	for c := range contacts {
+		require.Equal(w.t, want, texts(w.inbox(contact(c+1), each)), "contact %d", c+1)
+	}
+	require.Len(w.t, w.inbox(ownerPhone, contacts*each), contacts*each, "copies on the owner's phone")
+}
+
+// once checks that every task had exactly one callback.
+func (w *world) once(ids []string) {
+	w.t.Helper()
+	count := map[string]int{}
+	for _, got := range w.hook.all() {
+		count[got.TaskID]++
+	}
+	for _, id := range ids {
+		require.Equal(w.t, 1, count[id], "callbacks of task %s", id)
+	}
+}
+
+// inbox waits until a number's phone shows so many messages, and returns what it shows.
+func (w *world) inbox(number string, atLeast int) []simulator.Entry {
+	w.t.Helper()
+	entries, err := w.sim.WaitInbox(w.t.Context(), number, atLeast)
+	require.NoError(w.t, err)
+	return entries
+}
+
+func texts(entries []simulator.Entry) []string {
+	all := make([]string, len(entries))
+	for i, entry := range entries {
+		all[i] = entry.Text
+	}
+	return all
+}
+
+// quietLog checks that the daemon, and the protocol library in it, warned of nothing.
+func (w *world) quietLog() {
+	w.t.Helper()
+	for line := range strings.SplitSeq(w.daemon.output(), "\n") {
+		require.NotContains(w.t, line, `"level":"WARN"`)
+		require.NotContains(w.t, line, `"level":"ERROR"`)
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"whatsappd/session"
+)
+
+// metrics reads the daemon's figures when they are asked for. No label ever holds a number or an address.
+type metrics struct {
+	app *app
+
+	state, lastAnswer, roundTrip, tasks, callbacks, logLines *prometheus.Desc
+}
+
+// newMetrics returns the handler of /metrics.
+func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("whatsappd_"+name, help, labels, nil)
+	}
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&metrics{
+			app:        a,
+			state:      desc("account_state", "1 for the account's present state.", "account", "state"),
+			lastAnswer: desc("last_answer_age_seconds", "Seconds since WhatsApp last answered.", "account"),
+			roundTrip:  desc("round_trip_seconds", "The last measured round trip to WhatsApp.", "account"),
+			tasks:      desc("tasks", "Tasks kept, by state.", "state"),
+			callbacks:  desc("callbacks", "Callbacks kept, by state.", "state"),
+			logLines:   desc("whatsmeow_log_lines_total", "Lines the protocol library logged, by level.", "level"),
+		},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	account := string(session.DefaultAccount)
+	if m.app.account != nil {
+		status := m.app.account.Status()
+		gauge(m.state, 1, account, string(status.State))
+		gauge(m.roundTrip, status.RoundTrip.Seconds(), account)
+		if !status.LastAnswer.IsZero() {
+			gauge(m.lastAnswer, time.Since(status.LastAnswer).Seconds(), account)
+		}
+		for level, lines := range m.app.account.LogCounts() {
+			ch <- prometheus.MustNewConstMetric(m.logLines, prometheus.CounterValue, float64(lines), level)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // a scrape brings no context
+	defer cancel()
+	tasks, err := m.app.db.Counts(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(m.tasks, err)
+	}
+	for state, count := range tasks {
+		gauge(m.tasks, float64(count), string(state))
+	}
+	deliveries, err := m.app.db.DeliveryCounts(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(m.callbacks, err)
+	}
+	for state, count := range deliveries {
+		gauge(m.callbacks, float64(count), string(state))
+	}
+}

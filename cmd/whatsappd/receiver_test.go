@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// receiver is a caller's side: it takes callbacks and keeps what it got.
+type receiver struct {
+	t      testing.TB
+	server *httptest.Server
+
+	mu       sync.Mutex
+	status   int // what it answers
+	received []received
+	more     chan struct{} // closed and replaced at every callback
+}
+
+// received is one callback as it arrived.
+type received struct {
+	Path, Query string
+	Header      http.Header
+	Body        string
+	TaskID      string
+	Result      string
+}
+
+func newReceiver(t testing.TB) *receiver {
+	r := &receiver{t: t, status: http.StatusNoContent, more: make(chan struct{})}
+	r.server = httptest.NewServer(http.HandlerFunc(r.take))
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+func (r *receiver) take(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	got := received{Path: req.URL.Path, Query: req.URL.RawQuery, Header: req.Header, Body: string(body)}
+	var payload struct {
+		TaskID string `json:"task_id"`
+		Result string `json:"result"`
+	}
+	if json.Unmarshal(body, &payload) == nil {
+		got.TaskID, got.Result = payload.TaskID, payload.Result
+	}
+	r.mu.Lock()
+	r.received = append(r.received, got)
+	close(r.more)
+	r.more = make(chan struct{})
+	status := r.status
+	r.mu.Unlock()
+	w.WriteHeader(status)
+}
+
+// answer makes the receiver answer with another status until the returned function is called.
+func (r *receiver) answer(status int) (restore func()) {
+	set := func(status int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.status = status
+	}
+	set(status)
+	return func() { set(http.StatusNoContent) }
+}
+
+// address is the receiver's host and port, as callback.allow wants it.
+func (r *receiver) address() string { return r.server.Listener.Addr().String() }
+
+// url is a return URL at the receiver.
+func (r *receiver) url(path string) string { return r.server.URL + path }
+
+// all returns the callbacks that arrived so far.
+func (r *receiver) all() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]received(nil), r.received...)
+}
+
+// wants waits for the callback of a task.
+func (r *receiver) wants(taskID string) received {
+	r.t.Helper()
+	var found received
+	r.until("the callback of "+taskID, func(got []received) bool {
+		for _, one := range got {
+			if one.TaskID == taskID {
+				found = one
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// result waits for the callback of a task and checks what it says.
+func (r *receiver) result(taskID, want string) {
+	r.t.Helper()
+	require.Equal(r.t, want, r.wants(taskID).Result)
+}
+
+// until waits until the callbacks that arrived satisfy a condition.
+func (r *receiver) until(what string, satisfied func([]received) bool) {
+	r.t.Helper()
+	deadline := time.After(patience)
+	for {
+		r.mu.Lock()
+		more := r.more
+		got := append([]received(nil), r.received...)
+		r.mu.Unlock()
+		if satisfied(got) {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			r.t.Fatalf("%s did not arrive; %d callbacks did", what, len(got))
+		}
+	}
+}

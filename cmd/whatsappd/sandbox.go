@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"whatsappd/session"
+	"whatsappd/simulator"
+)
+
+// The numbers of the sandbox. They are from the range that is kept free for fiction.
+const (
+	sandboxPhone    = "15550100100" // the phone that pairs: yours
+	sandboxAna      = "15550100101" // reads what she gets and answers
+	sandboxBen      = "15550100102" // gets messages and never reads them
+	sandboxStranger = "15550100103" // is not on WhatsApp
+)
+
+type sandboxCommand struct {
+	DataDir   string        `default:"sandbox-data" placeholder:"DIR" help:"Where everything is kept, so that a second start is already paired. Default: sandbox-data."`
+	Listen    string        `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where the daemon listens. Default: 127.0.0.1:8080."`
+	Control   string        `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Where the simulator's control API listens. Default: 127.0.0.1:8090."`
+	Receiver  string        `default:"127.0.0.1:9000" placeholder:"ADDRESS" help:"Where the callback receiver listens. Default: 127.0.0.1:9000."`
+	Scan      string        `enum:"auto,manual" default:"auto" help:"Who scans the pairing code: auto lets the virtual phone do it after a few seconds, manual waits for \"whatsappd simulator scan\"."`
+	ScanAfter time.Duration `default:"4s" hidden:""`
+}
+
+// sandbox is a daemon with everything around it: a simulated WhatsApp, a receiver for callbacks, and somebody who scans.
+type sandbox struct {
+	command  *sandboxCommand
+	sim      *simulator.Server
+	control  net.Listener
+	receiver net.Listener
+	cfg      Config
+	app      *app
+	out      *lineWriter
+	once     sync.Once // the instructions
+}
+
+// Run runs daemon and simulator in one process until it is told to stop.
+func (c *sandboxCommand) Run(ctx context.Context, term terminal, cli *commands) (err error) {
+	s := &sandbox{command: c, out: &lineWriter{w: term.out}}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	if s.cfg, err = s.config(cli, term); err != nil {
+		return err
+	}
+	log := newLogger(s.cfg, term.err)
+	if s.app, err = newApp(ctx, s.cfg, log, s.out); err != nil {
+		return err
+	}
+	parts := newParts(ctx)
+	s.app.watch = func(event session.Event) { s.watch(parts.failed, event) }
+	control := parts.start("control", func(ctx context.Context) error {
+		return serveUntil(ctx, s.control, (&simulator.Control{Server: s.sim}).Handler())
+	})
+	receiver := parts.start("receiver", func(ctx context.Context) error {
+		return serveUntil(ctx, s.receiver, http.HandlerFunc(s.receive))
+	})
+	inboxes := parts.start("inboxes", s.showInboxes)
+	s.welcome()
+	daemon := parts.start("daemon", func(context.Context) error { return s.app.Run(parts.failed) })
+	<-parts.failed.Done()
+	<-daemon.done
+	inboxes.stop(time.Second)
+	receiver.stop(time.Second)
+	control.stop(time.Second)
+	return parts.err()
+}
+
+// listen starts the simulator and takes the addresses, so that a taken one is told before anything is printed.
+func (s *sandbox) listen(ctx context.Context) (err error) {
+	if err := makeDir(s.command.DataDir); err != nil {
+		return err
+	}
+	s.sim, err = simulator.New(simulator.Options{StateFile: filepath.Join(s.command.DataDir, "simulator.json")})
+	if err != nil {
+		return err
+	}
+	if err := s.sim.Start(); err != nil {
+		return err
+	}
+	for _, spec := range []simulator.AccountSpec{
+		{Number: sandboxPhone, Name: "You"},
+		{Number: sandboxAna, Name: "Ana", Behaviour: simulator.Behaviour{Receipts: "read", ReadAfter: simulator.Duration(time.Second), Reply: "Thank you, I have read it."}},
+		{Number: sandboxBen, Name: "Ben", Behaviour: simulator.Behaviour{Receipts: "delivered"}},
+		{Number: sandboxStranger, Unregistered: true},
+	} {
+		if err := s.sim.AddAccount(spec); err != nil {
+			return err
+		}
+	}
+	if s.control, err = listenLoopback(ctx, s.command.Control); err != nil {
+		return err
+	}
+	s.receiver, err = listenLoopback(ctx, s.command.Receiver)
+	return err
+}
+
+// config is the daemon's configuration: what the user set, with the simulator as WhatsApp and the pace off.
+func (s *sandbox) config(cli *commands, term terminal) (Config, error) {
+	values := map[string]string{
+		"listen":             s.command.Listen,
+		"data_dir":           filepath.Join(s.command.DataDir, "daemon"),
+		"simulator.addr":     s.sim.Addr(),
+		"simulator.root_key": s.sim.RootKey(),
+		"callback.allow":     s.receiver.Addr().String(),
+		"pace.off":           "true",
+		"pairing.terminal":   "always",
+	}
+	cfg, err := cli.config(term, values)
+	if err != nil {
+		return cfg, err
+	}
+	if len(cfg.tokens()) == 0 {
+		values["token"] = newToken()
+	}
+	if _, set := cli.Set["log.level"]; !set {
+		values["log.level"] = "warn" // the terminal belongs to what happens
+	}
+	return cli.config(term, values)
+}
+
+// welcome prints what the sandbox is and how to use it.
+func (s *sandbox) welcome() {
+	base := localURL(s.app.listener.Addr().String())
+	back := url.PathEscape("http://" + s.receiver.Addr().String() + "/callback")
+	auth := fmt.Sprintf("-H 'Authorization: Token token=%s'", s.cfg.tokens()[0])
+	s.out.printf(`
+This is not WhatsApp: the daemon below talks to a simulator on this machine. No phone, no internet.
+
+  daemon    %s
+  token     %s
+  receiver  http://%s (shows every callback here)
+  control   http://%s (the simulator's control API)
+  data      %s (delete it to start anew)
+
+  your phone          +%s
+  Ana, who answers    +%s
+  Ben, who never reads +%s
+  not on WhatsApp     +%s
+
+Paste these in another terminal:
+
+  check    curl -X POST %s '%s/ws/check/%s/%s'
+  message  curl -X POST %s '%s/ws/message/%s/%s/%s'
+  login    curl -X POST %s '%s/ws/login/%s'
+  logout   curl -X POST %s '%s/ws/logout/%s'
+
+For the commands of the daemon, such as "whatsappd status":  export WHATSAPPD_TOKEN=%s
+
+`,
+		base, s.cfg.tokens()[0], s.receiver.Addr(), s.control.Addr(), s.command.DataDir,
+		sandboxPhone, sandboxAna, sandboxBen, sandboxStranger,
+		auth, base, sandboxAna, back,
+		auth, base, sandboxAna, "Hello%20Ana", back,
+		auth, base, back,
+		auth, base, back,
+		s.cfg.tokens()[0])
+}
+
+// watch lets the virtual phone scan a live code after a while, or says how a person can.
+func (s *sandbox) watch(ctx context.Context, event session.Event) {
+	switch event := event.(type) {
+	case session.StatusChanged:
+		if event.Status.State == session.Online {
+			s.out.printf("● online as +%s\n", event.Status.Number)
+		}
+	case session.PairingChanged:
+		if event.Round.State != session.PairingWaiting {
+			return
+		}
+		if s.command.Scan == "manual" {
+			s.once.Do(func() {
+				s.out.printf("Scan it with:  whatsappd simulator scan --token %s\n", s.cfg.tokens()[0])
+			})
+			return
+		}
+		code := event.Round.Code
+		s.out.printf("The virtual phone scans this code in %s …\n", s.command.ScanAfter)
+		time.AfterFunc(s.command.ScanAfter, func() {
+			if err := s.sim.Scan(ctx, sandboxPhone, code); err != nil && ctx.Err() == nil {
+				s.out.printf("The virtual phone could not scan the code: %v\n", err)
+			}
+		})
+	}
+}
+
+// receive shows a callback and answers 204.
+func (s *sandbox) receive(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(req.Body, 64<<10))
+	if err != nil {
+		http.Error(w, "unreadable", http.StatusBadRequest)
+		return
+	}
+	s.out.printf("⇠ callback to %s: %s\n", req.URL.Path, body)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// showInboxes prints what every recipient read, as it arrives, until the context ends.
+func (s *sandbox) showInboxes(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for number, name := range map[string]string{sandboxPhone: "your phone", sandboxAna: "Ana", sandboxBen: "Ben"} {
+		wg.Go(func() { s.showInbox(ctx, number, name) })
+	}
+	wg.Wait()
+	return nil
+}
+
+func (s *sandbox) showInbox(ctx context.Context, number, name string) {
+	shown := len(s.sim.Inbox(number)) // not what an earlier run showed
+	for {
+		err := s.sim.WaitInbox(ctx, number, func(entries []simulator.Entry) bool { return len(entries) > shown })
+		if err != nil {
+			return // the sandbox stops
+		}
+		for _, entry := range s.sim.Inbox(number)[shown:] {
+			shown++
+			if entry.SentTo != "" {
+				s.out.printf("✉ %s has a copy of what was sent: %s\n", name, entry.Text)
+				continue
+			}
+			s.out.printf("✉ %s decrypted: %s\n", name, entry.Text)
+		}
+	}
+}
+
+func (s *sandbox) close() error {
+	var errs []error
+	for _, listener := range []net.Listener{s.control, s.receiver} {
+		if listener != nil {
+			_ = listener.Close() // closed already when it was served
+		}
+	}
+	if s.app != nil {
+		s.app.close()
+	}
+	if s.sim != nil {
+		errs = append(errs, s.sim.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// lineWriter keeps what several goroutines print apart.
+type lineWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+func (l *lineWriter) printf(format string, args ...any) {
+	fmt.Fprintf(l, format, args...)
+}

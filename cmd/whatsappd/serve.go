@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/mattn/go-isatty"
+
+	"whatsappd/callback"
+	"whatsappd/notify"
+)
+
+type serveCommand struct {
+	Listen  string `placeholder:"ADDRESS" help:"Where to listen, host:port; port 0 takes a free one."`
+	DataDir string `placeholder:"DIR" help:"Where keys and tasks are kept."`
+}
+
+// Run runs the daemon until it is told to stop.
+func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) error {
+	cfg, err := cli.config(term, map[string]string{"listen": c.Listen, "data_dir": c.DataDir})
+	if err != nil {
+		return err
+	}
+	if err := cfg.makeToken(); err != nil {
+		return err
+	}
+	if len(cfg.tokens()) == 0 {
+		return fmt.Errorf("%w: there is no token; make one with \"whatsappd token new\" and give it as WHATSAPPD_TOKEN or WHATSAPPD_TOKEN_FILE", errUsage)
+	}
+	log := newLogger(cfg, term.err)
+	a, err := newApp(ctx, cfg, log, term.out)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// newNotifier builds what operators see: the terminal, and Slack when there is a token for it.
+func newNotifier(cfg Config, log *slog.Logger, out io.Writer) *notify.Notifier {
+	file, isFile := out.(*os.File)
+	tty := isFile && isatty.IsTerminal(file.Fd())
+	var slack *notify.Slack
+	if cfg.Slack.Token != "" {
+		slack = notify.NewSlack(notify.SlackOptions{
+			Token: string(cfg.Slack.Token), Channel: cfg.Slack.Channel, APIURL: cfg.Slack.APIURL, Logger: log,
+		})
+	}
+	return notify.New(notify.NewTerminal(out, tty, notify.Mode(cfg.Pairing.Terminal)), slack, log)
+}
+
+// newSender builds the delivery of callbacks.
+func newSender(cfg Config, log *slog.Logger, guard *callback.Guard, keeper callback.Keeper) (*callback.Sender, error) {
+	return callback.NewSender(callback.SenderOptions{
+		Secrets:       cfg.Callback.secrets(),
+		Authorization: string(cfg.Callback.Authorization),
+		UserAgent:     "whatsappd/" + version,
+		Guard:         guard,
+		Logger:        log,
+	}, keeper)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"whatsappd/notify"
+	"whatsappd/session"
+	"whatsappd/task"
+)
+
+// worker lets the account's lane work through the account's session: it turns tasks into calls and answers into outcomes,
+// word for word. What an answer means is decided in session, what follows from an outcome in task.
+type worker struct {
+	account  *session.Account
+	notifier *notify.Notifier
+	changes  chan struct{} // holds one value when readiness may have changed
+}
+
+var _ task.Worker = (*worker)(nil)
+
+// readiness says for each state whether tasks are worked, wait, or are not performed at all.
+var readiness = map[session.State]task.Readiness{
+	session.Unpaired:   task.NeverReady,
+	session.Pairing:    task.NeverReady,
+	session.LoggedOut:  task.NeverReady,
+	session.Online:     task.Ready,
+	session.Connecting: task.Wait,
+	session.Degraded:   task.Wait,
+	session.Backoff:    task.Wait,
+	session.Replaced:   task.Wait,
+	session.Outdated:   task.Wait,
+	session.TempBanned: task.Wait,
+	session.Locked:     task.Wait,
+}
+
+// Ready implements task.Worker.
+func (w *worker) Ready() (task.Readiness, string, string) {
+	status := w.account.Status()
+	own := string(status.Number)
+	if status.Confirm {
+		return task.Wait, "number_unconfirmed", own
+	}
+	code := status.Reason
+	if code == "" {
+		code = string(status.State)
+	}
+	return readiness[status.State], code, own
+}
+
+// Changes implements task.Worker.
+func (w *worker) Changes() <-chan struct{} { return w.changes }
+
+// changed tells the lane to ask Ready again. It never blocks.
+func (w *worker) changed() {
+	select {
+	case w.changes <- struct{}{}:
+	default:
+	}
+}
+
+// NeedsPairing implements task.Worker.
+func (w *worker) NeedsPairing() { w.account.NeedsPairing() }
+
+// verdicts says how a check ends for each answer of WhatsApp. An unknown answer is none.
+var verdicts = map[session.Verdict]task.Verdict{
+	session.Registered:    task.Yes,
+	session.NotRegistered: task.No,
+}
+
+// Check implements task.Worker.
+func (w *worker) Check(ctx context.Context, tasks []task.Task) []task.Outcome {
+	numbers := make([]session.Number, len(tasks))
+	for i, t := range tasks {
+		numbers[i] = session.Number(t.Number)
+	}
+	answers, err := w.account.Check(ctx, numbers)
+	outcomes := make([]task.Outcome, len(tasks))
+	for i, number := range numbers {
+		answer := answers[number]
+		switch verdict, known := verdicts[answer.Verdict]; {
+		case known:
+			outcomes[i] = task.Succeed(verdict)
+		case err != nil:
+			outcomes[i] = failed(err)
+		default:
+			outcomes[i] = task.Later("network_uncertain", "WhatsApp's answer left this number out", 0)
+		}
+	}
+	return outcomes
+}
+
+// Send implements task.Worker.
+func (w *worker) Send(ctx context.Context, t task.Task) task.Outcome {
+	_, err := w.account.Send(ctx, session.Message{
+		ID:   session.MessageID(t.MessageID),
+		To:   session.Number(t.Number),
+		Text: t.Text,
+	})
+	if err != nil {
+		return failed(err)
+	}
+	return task.Succeed(task.Yes)
+}
+
+// Control implements task.Worker.
+func (w *worker) Control(ctx context.Context, t task.Task) task.Outcome {
+	if t.Kind == task.Logout {
+		return w.logout(ctx)
+	}
+	return w.login(ctx)
+}
+
+func (w *worker) login(ctx context.Context) task.Outcome {
+	round, err := w.account.Pair(ctx)
+	if errors.Is(err, session.ErrAlreadyPaired) {
+		return task.Succeed(task.AlreadyLoggedIn)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if err := w.notifier.Shown(ctx, round.Round, round.CodeIndex); err != nil {
+		return task.Later("pair_not_shown", err.Error(), time.Second)
+	}
+	return task.Succeed(task.CodeShown)
+}
+
+func (w *worker) logout(ctx context.Context) task.Outcome {
+	err := w.account.Logout(ctx)
+	if errors.Is(err, session.ErrNotPaired) {
+		return task.Succeed(task.NotLoggedIn)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return task.Succeed(task.LoggedOut)
+}
+
+// failed turns a failure of the session into an outcome.
+func failed(err error) task.Outcome {
+	var e *session.Error
+	if !errors.As(err, &e) {
+		return task.Later("internal", err.Error(), 0)
+	}
+	if e.Code == session.CodeNotOnWhatsApp {
+		return task.Succeed(task.No)
+	}
+	outcome := task.Outcome{Code: e.Code, Detail: e.Error(), After: e.After, Uncertain: e.Uncertain}
+	switch e.Retry {
+	case session.RetryNever:
+		outcome = task.Never(e.Code, e.Error())
+	case session.RetryLater:
+		outcome.Counts = true
+	}
+	return outcome
+}

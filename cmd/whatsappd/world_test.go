@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/httpapi"
+	"whatsappd/simulator"
+)
+
+const (
+	testToken   = "test-token-of-at-least-twenty-characters"
+	ownerPhone  = "4917600000001" // the phone that pairs
+	strangerNot = "4917600000999" // a number that is not on WhatsApp
+)
+
+// contact returns the number of the i-th contact of a world, from 1.
+func contact(i int) string { return fmt.Sprintf("49176100%05d", i) }
+
+// world is everything around one daemon: the simulated WhatsApp as a process of its own, a receiver for callbacks, and the
+// settings the daemon is started with.
+type world struct {
+	t        *testing.T
+	sim      *simulator.Client
+	hook     *receiver
+	settings map[string]string
+	daemon   *process
+	base     string // the daemon's address
+}
+
+// newWorld starts a simulator with an owner's phone and some contacts who read what they get.
+func newWorld(t *testing.T, contacts int) *world {
+	t.Helper()
+	sim := start(t, "simulator", nil, "simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--state", t.TempDir()+"/simulator.json", "--json")
+	var info simulator.Info
+	require.NoError(t, json.Unmarshal([]byte(sim.wants(`^(\{.*"root_key".*\})$`)[1]), &info))
+	w := &world{t: t, sim: simulator.NewClient(info.Control), hook: newReceiver(t)}
+	w.settings = map[string]string{
+		"WHATSAPPD_LISTEN":             "127.0.0.1:0",
+		"WHATSAPPD_TOKEN":              testToken,
+		"WHATSAPPD_DATA_DIR":           t.TempDir() + "/data",
+		"WHATSAPPD_SIMULATOR_ADDR":     info.Address,
+		"WHATSAPPD_SIMULATOR_ROOT_KEY": info.RootKey,
+		"WHATSAPPD_CALLBACK_ALLOW":     w.hook.address(),
+		"WHATSAPPD_PACE_OFF":           "true",
+		"WHATSAPPD_LOG_FORMAT":         "json",
+	}
+	w.account(ownerPhone, "Owner", false)
+	w.account(strangerNot, "", true)
+	for i := range contacts {
+		w.account(contact(i+1), fmt.Sprintf("Contact %d", i+1), false)
+	}
+	return w
+}
+
+func (w *world) account(number, name string, unregistered bool) {
+	w.t.Helper()
+	require.NoError(w.t, w.sim.AddAccount(w.t.Context(), simulator.AccountSpec{Number: number, Name: name, Unregistered: unregistered}))
+}
+
+// serve starts the daemon and waits until it listens.
+func (w *world) serve() *process {
+	w.t.Helper()
+	settings := maps.Clone(w.settings)
+	w.daemon = start(w.t, "serve", settings, "serve")
+	w.base = "http://" + w.daemon.wants(`"msg":"listening","address":"([^"]+)"`)[1]
+	return w.daemon
+}
+
+// command runs a client command against the daemon.
+func (w *world) command(args ...string) (string, int) {
+	w.t.Helper()
+	return whatsappd(w.t, map[string]string{
+		"WHATSAPPD_LISTEN": strings.TrimPrefix(w.base, "http://"),
+		"WHATSAPPD_TOKEN":  testToken,
+	}, args...)
+}
+
+// get reads a JSON answer of the operators' API.
+func (w *world) get(path string, answer any) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.base+path, nil)
+	require.NoError(w.t, err)
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	defer res.Body.Close()
+	require.Equal(w.t, http.StatusOK, res.StatusCode, path)
+	require.NoError(w.t, json.NewDecoder(res.Body).Decode(answer))
+}
+
+// accepted is the answer of the /ws endpoints.
+type accepted struct {
+	Data struct {
+		TaskID   string `json:"task_id"`
+		TaskName string `json:"task_name"`
+	} `json:"data"`
+	Status string `json:"status"`
+}
+
+// ws calls a /ws endpoint with these path segments before the return URL and returns the task's id.
+func (w *world) ws(endpoint string, segments ...string) string {
+	w.t.Helper()
+	id, err := w.try(w.t.Context(), endpoint, segments...)
+	require.NoError(w.t, err)
+	return id
+}
+
+// try is ws for calls that may meet a daemon that is not there.
+func (w *world) try(ctx context.Context, endpoint string, segments ...string) (string, error) {
+	path := "/ws/" + endpoint
+	for _, segment := range append(segments, w.hook.url("/cb")) {
+		path += "/" + url.PathEscape(segment)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.base+path, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Token token="+testToken)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return "", err
+	}
+	var answer accepted
+	if res.StatusCode != http.StatusAccepted || json.NewDecoder(bytes.NewReader(body)).Decode(&answer) != nil {
+		return "", fmt.Errorf("%s: %s", res.Status, body)
+	}
+	return answer.Data.TaskID, nil
+}
+
+// eventually asks again until a condition holds: for state that only HTTP can tell, where there is no event to wait for.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, holds, patience, 50*time.Millisecond, what)
+}
+
+// status returns the account's state.
+func (w *world) status() httpapi.StatusAnswer {
+	w.t.Helper()
+	var status httpapi.StatusAnswer
+	w.get("/v1/status", &status)
+	return status
+}
+
+// online waits until the account is online.
+func (w *world) online() {
+	w.t.Helper()
+	w.eventually("the account is online", func() bool { return w.status().State == "online" })
+}
+
+// code waits for a live pairing code and returns its text.
+func (w *world) code() string {
+	w.t.Helper()
+	var pairing httpapi.PairingAnswer
+	w.eventually("a pairing code is live", func() bool {
+		pairing = httpapi.PairingAnswer{}
+		w.get("/v1/pairing", &pairing)
+		return pairing.Code != ""
+	})
+	return pairing.Code
+}
+
+// pair lets the owner's phone scan the daemon's code and waits until the account is online.
+func (w *world) pair() {
+	w.t.Helper()
+	require.NoError(w.t, w.sim.Scan(w.t.Context(), ownerPhone, w.code()))
+	w.online()
+}
+
+// flawless checks what must hold in every scenario without faults.
+func (w *world) flawless() {
+	w.t.Helper()
+	counters, err := w.sim.Counters(w.t.Context())
+	require.NoError(w.t, err)
+	require.Empty(w.t, counters.Unhandled, "stanzas the simulator does not know")
+	require.Empty(w.t, counters.Problems)
+	require.Zero(w.t, counters.DecryptFailed, "messages that could not be decrypted")
+	require.Zero(w.t, counters.NoRecipientCopy, "sends without a copy for the recipient")
+	require.Zero(w.t, counters.BadDeviceIdentity)
+}
+
+// closedAddress is an address on loopback where nobody listens.
+func closedAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// taskID reads the task's id from an answer of /ws, and checks that the answer is exactly the promised one.
+func taskID(t testing.TB, body string) string {
+	t.Helper()
+	var answer accepted
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	require.Equal(t, "success", answer.Status)
+	require.Equal(t, fmt.Sprintf(`{"data":{"task_id":%q,"task_name":%q},"status":"success"}`, answer.Data.TaskID, answer.Data.TaskName), strings.TrimSpace(body))
+	return answer.Data.TaskID
+}
