@@ -3,160 +3,241 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
 	"time"
 
 	"go.mau.fi/whatsmeow/types"
 )
 
-// checkBatch is how many numbers go into one query. The real limit is not known.
-const checkBatch = 50
+// queryNumbers is how many numbers one query asks about.
+const queryNumbers = 50
 
-// Check asks WhatsApp which numbers have an account. Fresh answers are taken from the cache, each number is asked once, up
-// to 50 in one query. A number WhatsApp did not answer for is Unknown. With an error the answers that were got are returned
-// too.
-func (a *Account) Check(ctx context.Context, numbers []Number) (map[Number]Checked, error) {
-	answers, missing, err := a.fresh(ctx, numbers)
-	if err != nil || len(missing) == 0 {
-		return answers, err
-	}
-	select { // one query at a time: who waits here finds the answer in the cache
-	case a.checking <- struct{}{}:
-		defer func() { <-a.checking }()
-	case <-ctx.Done():
-		return answers, ctx.Err()
-	}
-	cached, missing, err := a.fresh(ctx, missing)
-	if err != nil {
-		return answers, err
-	}
-	for number, answer := range cached {
-		answers[number] = answer
-	}
-	for len(missing) > 0 {
-		batch := missing[:min(checkBatch, len(missing))]
-		missing = missing[len(batch):]
-		asked, err := a.query(ctx, batch)
-		if err != nil {
-			return answers, err
-		}
-		for number, answer := range asked {
-			answers[number] = answer
-		}
-	}
-	return answers, nil
+// checks sees to it that a number is asked once at a time, and that WhatsApp is left alone after it called the checks too
+// many.
+type checks struct {
+	mu      sync.Mutex
+	flights map[Number]*flight
+	cooling time.Time // no query before
 }
 
-// fresh looks numbers up in the cache and returns those it has no fresh answer for, each once.
-func (a *Account) fresh(ctx context.Context, numbers []Number) (map[Number]Checked, []Number, error) {
+// flight is a query about one number on its way. answer and err are set before done is closed.
+type flight struct {
+	done   chan struct{}
+	answer Checked
+	err    error
+}
+
+// Check says which of the numbers are on WhatsApp, from what is kept or by asking: up to 50 in one query, and each number
+// once however many callers want it. The answers hold every number that got one; a number that WhatsApp's answer left out
+// is Unknown. The error, an *Error, says why others are missing.
+func (a *Account) Check(ctx context.Context, numbers []Number) (map[Number]Checked, error) {
+	answers, missing := a.known(ctx, numbers)
+	if len(missing) == 0 {
+		return answers, nil
+	}
+	return answers, a.fetch(ctx, missing, answers)
+}
+
+// known returns the kept answers that are young enough, and the numbers without one.
+func (a *Account) known(ctx context.Context, numbers []Number) (answers map[Number]Checked, missing []Number) {
 	kept, err := a.opts.Keeper.CheckedNumbers(ctx, a.opts.Account, numbers)
 	if err != nil {
-		return nil, nil, err
+		a.log.Error("kept answers about numbers were not read", "error", err)
 	}
-	answers := map[Number]Checked{}
+	answers = make(map[Number]Checked, len(numbers))
+	now := a.opts.Now()
 	seen := map[Number]bool{}
-	var missing []Number
 	for _, number := range numbers {
 		if seen[number] {
 			continue
 		}
 		seen[number] = true
-		answer, known := kept[number]
-		life := a.opts.CheckCachePositive
-		if answer.Verdict == NotRegistered {
-			life = a.opts.CheckCacheNegative
-		}
-		if known && time.Since(answer.At) < life {
+		if answer, ok := kept[number]; ok && a.good(answer, now) {
 			answers[number] = answer
-			continue
+		} else {
+			missing = append(missing, number)
 		}
-		missing = append(missing, number)
 	}
-	return answers, missing, nil
+	return answers, missing
 }
 
-// query asks WhatsApp for one batch and keeps the answers.
-func (a *Account) query(ctx context.Context, batch []Number) (map[Number]Checked, error) {
-	l, err := a.online()
+// good tells whether a kept answer is young enough.
+func (a *Account) good(answer Checked, now time.Time) bool {
+	age := now.Sub(answer.At)
+	switch answer.Verdict {
+	case Registered:
+		return age < a.opts.CheckCachePositive
+	case NotRegistered:
+		return age < a.opts.CheckCacheNegative
+	default:
+		return false
+	}
+}
+
+// fetch asks about numbers and adds the answers. It returns the first failure.
+func (a *Account) fetch(ctx context.Context, numbers []Number, answers map[Number]Checked) error {
+	flights := a.board(ctx, numbers)
+	var failed error
+	for number, f := range flights {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if f.err == nil {
+			answers[number] = f.answer
+		} else if failed == nil {
+			failed = f.err
+		}
+	}
+	return failed
+}
+
+// board returns a flight for each number: one that is under way, or a new one. The queries go on without the caller, since
+// others may have joined.
+func (a *Account) board(ctx context.Context, numbers []Number) map[Number]*flight {
+	flights := make(map[Number]*flight, len(numbers))
+	var fresh []Number
+	a.checks.mu.Lock()
+	for _, number := range numbers {
+		f, underWay := a.checks.flights[number]
+		if !underWay {
+			f = &flight{done: make(chan struct{})}
+			a.checks.flights[number] = f
+			fresh = append(fresh, number)
+		}
+		flights[number] = f
+	}
+	a.checks.mu.Unlock()
+	if len(fresh) == 0 {
+		return flights
+	}
+	lasting := context.WithoutCancel(ctx)
+	if !a.work.start(func() { a.fly(lasting, fresh) }) {
+		a.land(fresh, nil, stopping())
+	}
+	return flights
+}
+
+// fly asks about numbers, query by query.
+func (a *Account) fly(ctx context.Context, numbers []Number) {
+	for len(numbers) > 0 {
+		batch := numbers[:min(queryNumbers, len(numbers))]
+		numbers = numbers[len(batch):]
+		answers, err := a.query(ctx, batch)
+		a.land(batch, answers, err)
+	}
+}
+
+// land ends flights.
+func (a *Account) land(numbers []Number, answers map[Number]Checked, err error) {
+	a.checks.mu.Lock()
+	defer a.checks.mu.Unlock()
+	for _, number := range numbers {
+		f := a.checks.flights[number]
+		f.answer, f.err = answers[number], err
+		delete(a.checks.flights, number)
+		close(f.done)
+	}
+}
+
+// query asks WhatsApp about numbers in one query and keeps the answers.
+func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Checked, error) {
+	l, err := a.connected()
 	if err != nil {
 		return nil, err
 	}
-	phones := make([]string, len(batch))
-	for i, number := range batch {
-		phones[i] = "+" + string(number)
+	now := a.opts.Now()
+	if wait := a.checks.coolingFor(now); wait > 0 {
+		return nil, &Error{Code: CodeRateLimited, Retry: RetryLater, After: wait, Hint: "WhatsApp asked for fewer checks"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.opts.Timing.CheckPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, a.opts.Timing.Query, errors.New("WhatsApp did not answer the check in time"))
 	defer cancel()
-	begun := time.Now()
-	found, err := l.client.IsOnWhatsApp(ctx, phones)
+	asked := make([]string, len(numbers))
+	for i, number := range numbers {
+		asked[i] = "+" + string(number)
+	}
+	found, err := l.client.IsOnWhatsApp(ctx, asked)
 	if err != nil {
-		return nil, queryFailure(err)
+		return nil, a.checkFailed(ctx, err, now)
 	}
-	a.measured(time.Since(begun))
-	answers := map[Number]Checked{}
-	for _, number := range batch { // what the answer leaves out is not known, and never "not registered"
-		answers[number] = Checked{Number: number, Verdict: Unknown, At: time.Now()}
+	answers := readAnswers(numbers, found, now)
+	a.keepAnswers(ctx, answers)
+	return answers, nil
+}
+
+// readAnswers matches answers to questions: WhatsApp may leave some out, and may name another number than was asked for.
+func readAnswers(numbers []Number, found []types.IsOnWhatsAppResponse, now time.Time) map[Number]Checked {
+	answers := make(map[Number]Checked, len(numbers))
+	for _, number := range numbers {
+		answers[number] = Checked{Number: number, Verdict: Unknown, At: now}
 	}
-	var keep []Checked
 	for _, one := range found {
-		number := Number(trimPlus(one.Query))
+		number := Number(strings.TrimPrefix(one.Query, "+"))
 		answer, asked := answers[number]
 		if !asked {
 			continue
 		}
-		answer.Verdict, answer.Canonical = NotRegistered, number
+		answer.Verdict = NotRegistered
 		if one.IsIn {
 			answer.Verdict = Registered
-			answer.Canonical, answer.LID = identities(number, one)
+			answer.Canonical, answer.LID = number, ""
+			if one.JID.Server == types.HiddenUserServer {
+				answer.LID = one.JID.ToNonAD().String()
+			}
+			for _, address := range []types.JID{one.PhoneNumber, one.JID} {
+				if address.Server == types.DefaultUserServer {
+					answer.Canonical = Number(address.User)
+					break
+				}
+			}
 		}
 		answers[number] = answer
-		keep = append(keep, answer)
 	}
-	if err := a.opts.Keeper.KeepChecked(ctx, a.opts.Account, keep); err != nil {
-		return answers, err
-	}
-	return answers, nil
+	return answers
 }
 
-// identities reads a number's own spelling and its LID from an answer, in which either may stand first.
-func identities(asked Number, answer types.IsOnWhatsAppResponse) (canonical Number, lid string) {
-	canonical = asked
-	for _, jid := range []types.JID{answer.JID, answer.PhoneNumber} {
-		switch jid.Server {
-		case types.DefaultUserServer:
-			canonical = Number(jid.User)
-		case types.HiddenUserServer:
-			lid = jid.User
+// keepAnswers keeps what is known now. A failure costs another query later, no more.
+func (a *Account) keepAnswers(ctx context.Context, answers map[Number]Checked) {
+	var known []Checked
+	for _, answer := range answers {
+		if answer.Verdict != Unknown {
+			known = append(known, answer)
 		}
 	}
-	return canonical, lid
+	if len(known) == 0 {
+		return
+	}
+	if err := a.opts.Keeper.KeepChecked(ctx, a.opts.Account, known); err != nil {
+		a.log.Error("answers about numbers were not kept", "error", err)
+	}
 }
 
-func trimPlus(query string) string {
-	if len(query) > 0 && query[0] == '+' {
-		return query[1:]
+// checkFailed says what the failure of a query means, and cools down after too many.
+func (a *Account) checkFailed(ctx context.Context, err error, now time.Time) error {
+	if ctx.Err() != nil {
+		return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp did not answer in time", Err: context.Cause(ctx)}
 	}
-	return query
+	e := failure(err, CodeCheckFailed)
+	e.Uncertain = false // nothing was sent
+	if e.Code == CodeRateLimited {
+		a.checks.cool(now.Add(a.opts.Timing.CheckCooling))
+		e.After = a.opts.Timing.CheckCooling
+	}
+	return e
 }
 
-// checkOne is Check for one number whose verdict must be known.
-func (a *Account) checkOne(ctx context.Context, number Number) (Checked, error) {
-	answers, err := a.Check(ctx, []Number{number})
-	if err != nil {
-		return Checked{}, err
-	}
-	answer := answers[number]
-	switch answer.Verdict {
-	case Registered:
-		return answer, nil
-	case NotRegistered:
-		return answer, &Error{Code: CodeNotOnWhatsApp, Retry: RetryNever, Hint: "the number has no WhatsApp account"}
-	}
-	return answer, &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Err: errors.New("WhatsApp did not answer for this number")}
+// cool makes queries wait.
+func (c *checks) cool(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cooling = until
 }
 
-// measured notes a round trip.
-func (a *Account) measured(took time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.status.RoundTrip, a.status.LastAnswer = took, time.Now()
+// coolingFor returns how long queries still have to wait.
+func (c *checks) coolingFor(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cooling.Sub(now)
 }

@@ -4,278 +4,348 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types/events"
 )
 
-// outcome is how a connection came to its end, which says what follows.
-type outcome int
+// phase is where the connection of the link stands.
+type phase int
 
 const (
-	lost      outcome = iota // dial again, with a growing pause
-	restart                  // WhatsApp asked to come back at once
-	refusing                 // WhatsApp refuses the log-in for a reason that may pass: long pauses
-	replaced                 // another process connected with the same keys
-	banned                   // dial again when the ban ends
-	outdated                 // stay away until a restart
-	unlinked                 // the link is gone
-	cancelled                // Run is to end
+	idle      phase = iota // no connection; the next dial is at dialAt, if at all
+	dialling               // a dial runs
+	loggingIn              // connected; WhatsApp has not said that all is well
+	up                     // logged in
+	closing                // a connection is being cut
 )
 
-// ended is the end of one connection.
-type ended struct {
-	how    outcome
-	reason string // stable code
-	detail string
-	until  time.Time     // of a ban
-	online time.Duration // how long the account was online
+// refusedFailures makes the pauses after a refusal that time may heal long from the first one on.
+const refusedFailures = 6
+
+// settle is how long the library may take to clear up behind a connection that ended without an event.
+const settle = 100 * time.Millisecond
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
-// refusingFailures is where the pauses begin when WhatsApp refuses the log-in: half a minute.
-const refusingFailures = 6
+// operate does work on a link's connection beside the owner, since it takes as long as the network does, and then goes on
+// in the owner.
+func (o *owner) operate(l *link, work func() error, then func(ctx context.Context, err error)) {
+	l.busy = true
+	o.a.work.start(func() {
+		err := work()
+		o.a.post(func(ctx context.Context, _ *owner) {
+			l.busy = false
+			then(ctx, err)
+		})
+	})
+}
 
-// live keeps a paired account connected until its link or the context ends.
-func (a *Account) live(ctx context.Context, l *link) {
-	failures, takeovers := 0, 0
-	for ctx.Err() == nil {
-		a.enter(Connecting, "", "", time.Time{})
-		end := a.connect(ctx, l)
-		if end.online >= a.opts.Timing.Stable {
-			failures, takeovers = 0, 0
+// connect opens a link's connection. The context lives as long as the connection: the library cuts when it ends.
+func (o *owner) connect(ctx context.Context, l *link, then func(ctx context.Context, err error)) {
+	l.cut()
+	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
+	l.cut = cut
+	o.operate(l, func() error {
+		if l.wire.IsConnected() {
+			l.wire.Disconnect()
 		}
-		switch end.how {
-		case restart:
-		case refusing:
-			failures = max(failures, refusingFailures)
-			a.backOff(ctx, end, failures)
-			failures++
-		case lost:
-			a.backOff(ctx, end, failures)
-			failures++
-		case replaced:
-			takeovers++
-			a.enter(Replaced, CodeSessionReplaced, end.detail, time.Time{})
-			if takeovers > 1 {
-				a.stay(ctx)
-				return
-			}
-			a.wait(ctx, a.opts.Timing.ReplacedWait)
-		case banned:
-			a.enter(TempBanned, CodeTempBanned, end.detail, end.until)
-			a.wait(ctx, time.Until(end.until))
-		case outdated:
-			a.enter(Outdated, CodeClientOutdated, end.detail, time.Time{})
-			a.stay(ctx)
-		case unlinked, cancelled:
-			return
+		err := l.wire.ConnectContext(alive)
+		if errors.Is(err, whatsmeow.ErrAlreadyConnected) {
+			return nil
 		}
+		return err
+	}, then)
+}
+
+// retire ends a link's connection for good.
+func (o *owner) retire(l *link) {
+	o.operate(l, func() error {
+		l.wire.Disconnect()
+		l.cut()
+		return nil
+	}, func(context.Context, error) {})
+}
+
+// disconnect ends a link's present connection.
+func (o *owner) disconnect(l *link) {
+	o.operate(l, func() error { l.wire.Disconnect(); return nil }, func(context.Context, error) {})
+}
+
+// hangUp ends the connections at the end of Run, when no operation is posted any more. A dial that runs is cut first, since
+// it keeps the connection's lock.
+func (o *owner) hangUp() {
+	for _, l := range []*link{o.link, o.round.link} {
+		if l == nil {
+			continue
+		}
+		if o.phase == dialling || l == o.round.link {
+			l.cut()
+		}
+		l.wire.Disconnect()
+		l.cut()
 	}
 }
 
-// backOff waits before the next dial and says so when the wait is worth it.
-func (a *Account) backOff(ctx context.Context, end ended, failures int) {
-	pause := a.opts.Timing.backoff(failures, random)
-	if pause == 0 {
+// linkDue returns when the link needs attention next.
+func (o *owner) linkDue() time.Time {
+	if o.link == nil || o.link.busy {
+		return time.Time{}
+	}
+	switch o.phase {
+	case idle:
+		return o.dialAt
+	case loggingIn, up:
+		return o.lookAt
+	default:
+		return time.Time{}
+	}
+}
+
+// watchLink dials when it is time, and looks after the connection.
+func (o *owner) watchLink(ctx context.Context, now time.Time) {
+	if due := o.linkDue(); due.IsZero() || now.Before(due) {
 		return
 	}
-	a.enter(Backoff, end.reason, end.detail, time.Now().Add(pause))
-	a.wait(ctx, pause)
-}
-
-// stay waits for the end of Run: what keeps the account away does not pass by itself.
-func (a *Account) stay(ctx context.Context) {
-	for ctx.Err() == nil {
-		a.wait(ctx, 24*time.Hour)
+	if o.phase == idle {
+		o.dial(ctx)
+		return
+	}
+	o.lookAt = now.Add(o.t.Tick)
+	switch {
+	case !o.link.wire.IsConnected(): // not every end of a connection has an event
+		o.lost(CodeConnectionLost, "the connection ended")
+		o.dialAt = later(o.dialAt, now.Add(settle))
+	case o.phase == loggingIn && now.After(o.loginBy):
+		o.reset(ctx, CodeConnectionSilent, "the login was not answered")
+	case o.phase == up:
+		o.silent = now.Sub(o.lastSign()) > o.t.Silence
+		if now.Sub(o.onlineAt) >= o.t.Stable {
+			o.failures = 0
+		}
 	}
 }
 
-// wait lets time pass while the account is paired but away, and answers callers meanwhile.
-func (a *Account) wait(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
+// lastSign is when WhatsApp was last heard on this connection.
+func (o *owner) lastSign() time.Time {
+	if at := o.a.library.answered(); at.After(o.onlineAt) {
+		return at
+	}
+	return o.onlineAt
+}
+
+// dial opens the connection of the link.
+func (o *owner) dial(ctx context.Context) {
+	o.phase, o.dialAt, o.early, o.held = dialling, time.Time{}, false, ending{}
+	o.failures++
+	o.connect(ctx, o.link, o.dialled(o.link))
+}
+
+// dialled goes on after a dial of a link.
+func (o *owner) dialled(l *link) func(context.Context, error) {
+	return func(ctx context.Context, err error) {
+		if l != o.link || o.phase != dialling {
 			return
-		case <-ctx.Done():
-			return
-		case r := <-a.requests:
-			r.answer(map[demand]error{
-				demandRound:  ErrAlreadyPaired,
-				demandLogout: offline(errors.New("a log-out must reach WhatsApp")),
-			}[r.demand])
 		}
-	}
-}
-
-// connect dials, and stays until the connection ends for whatever reason.
-func (a *Account) connect(ctx context.Context, l *link) (end ended) {
-	if end, over := a.leftOver(l); over {
-		return end
-	}
-	if err := l.client.Connect(); err != nil && !errors.Is(err, whatsmeow.ErrAlreadyConnected) {
-		return ended{how: lost, reason: CodeOffline, detail: redact(err.Error())}
-	}
-	var onlineAt time.Time
-	defer func() {
-		if !onlineAt.IsZero() {
-			end.online = time.Since(onlineAt)
-		}
-	}()
-	login := time.NewTicker(a.opts.Timing.LoginPatience)
-	defer login.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ended{how: cancelled}
-		case s := <-a.signals:
-			if s.link != l {
-				continue // of a round that is over
-			}
-			if _, ok := s.event.(*events.Connected); ok {
-				onlineAt = time.Now()
-				a.cameOnline()
-				continue
-			}
-			if end, over := a.react(l, s.event); over {
-				return end
-			}
-		case <-login.C:
-			// An answer that never came, such as the restart after a pairing, leaves a connection that looks alive.
-			if onlineAt.IsZero() && !l.client.IsLoggedIn() {
-				l.client.Disconnect()
-				return ended{how: lost, reason: CodeNetworkUncertain, detail: "WhatsApp did not answer the log-in"}
-			}
-		case r := <-a.requests:
-			if r.demand == demandRound {
-				r.answer(ErrAlreadyPaired)
-				continue
-			}
-			err := a.unlink(ctx, l)
-			r.answer(err)
-			if err == nil {
-				return ended{how: unlinked}
-			}
-		}
-	}
-}
-
-// leftOver deals with what an earlier connection still had to say: only an end of the link matters.
-func (a *Account) leftOver(l *link) (ended, bool) {
-	for {
-		select {
-		case s := <-a.signals:
-			if event, ok := s.event.(*events.LoggedOut); ok && s.link == l {
-				return a.react(l, event)
-			}
+		switch {
+		case errors.Is(err, store.ErrDeviceDeleted):
+			o.unlinked(ctx, loginRefused(0))
+		case err != nil:
+			o.wait(CodeConnectFailed, redact(err.Error()))
 		default:
-			return ended{}, false
+			o.phase = loggingIn
+			now := o.now()
+			o.loginBy, o.lookAt = now.Add(o.t.Login), now.Add(o.t.Tick)
+			if o.early {
+				o.loggedIn(ctx)
+			}
 		}
 	}
 }
 
-// cameOnline says that WhatsApp took the log-in; after a pairing that is its happy end.
-func (a *Account) cameOnline() {
-	a.enter(Online, "", "", time.Time{})
-	if round := a.Pairing(); round.State == PairingConfirm {
-		number := a.Status().Number
-		a.publish(func(p *PairingRound) { p.State, p.Number = PairingPaired, number })
+// loggedIn notes that WhatsApp said all is well.
+func (o *owner) loggedIn(ctx context.Context) {
+	switch {
+	case o.phase == dialling: // of this connection, whose dial is about to be reported, or late news of the last one
+		o.early = true
+		return
+	case o.phase != loggingIn || !o.link.wire.IsConnected():
+		return
+	}
+	o.phase, o.trouble = up, ending{}
+	o.unpinged, o.silent = false, false
+	o.onlineAt = o.now()
+	if o.facts.EndState != "" || o.facts.ByUs {
+		o.clearEnd()
+		o.keep(ctx)
+	}
+	o.a.online.Store(o.link)
+	if o.round.State == PairingConfirm {
+		o.paired(ctx)
 	}
 }
 
-// react says what an event means for the connection.
-func (a *Account) react(l *link, event any) (ended, bool) {
-	switch event := event.(type) {
-	case *events.Disconnected:
-		return ended{how: lost, reason: CodeOffline, detail: "the connection was lost"}, true
-	case *events.StreamError:
-		l.hangUp()
-		return ended{how: lost, reason: "stream_error_" + event.Code, detail: "WhatsApp ended the stream"}, true
-	case *events.ManualLoginReconnect:
-		l.client.Disconnect()
-		return ended{how: restart, reason: CodeServerRestart}, true
-	case *events.KeepAliveTimeout:
-		if event.ErrorCount > 1 {
-			l.client.Disconnect()
-			return ended{how: lost, reason: CodeNetworkUncertain, detail: "WhatsApp stopped answering"}, true
+// lost goes on after a connection that ended for a reason that passes.
+func (o *owner) lost(reason, detail string) {
+	if o.phase == up || o.phase == loggingIn || o.phase == closing {
+		o.wait(reason, detail)
+	}
+}
+
+// wait goes idle until the next dial.
+func (o *owner) wait(reason, detail string) {
+	now := o.now()
+	if o.phase == up && now.Sub(o.onlineAt) >= o.t.Stable {
+		o.failures = 0
+	}
+	o.down()
+	o.trouble = ending{reason: reason, detail: detail}
+	o.dialAt = now.Add(reconnectAfter(o.failures, chance(), o.t.BackoffMin, o.t.BackoffMax))
+}
+
+// down notes that there is no connection.
+func (o *owner) down() {
+	o.phase, o.dialAt = idle, time.Time{}
+	o.unpinged, o.silent = false, false
+	o.a.online.Store(nil)
+}
+
+// reset cuts a connection that is good for nothing, and dials again.
+func (o *owner) reset(ctx context.Context, reason, detail string) {
+	if o.phase != up && o.phase != loggingIn || o.link.busy {
+		return
+	}
+	l := o.link
+	stable := o.phase == up && o.now().Sub(o.onlineAt) >= o.t.Stable
+	o.down()
+	o.phase, o.trouble = closing, ending{reason: reason, detail: detail}
+	if stable {
+		o.failures = 0
+	}
+	o.operate(l, func() error { l.wire.ResetConnection(); return nil }, func(context.Context, error) {
+		if l == o.link {
+			o.lost(reason, detail)
 		}
-		a.enter(Degraded, CodeNetworkUncertain, "an answer of WhatsApp is overdue", time.Time{})
-	case *events.KeepAliveRestored:
-		a.enter(Online, "", "", time.Time{})
-	case *events.StreamReplaced:
-		l.hangUp()
-		return ended{how: replaced, detail: "another process connected with this device's keys; is a second daemon running on a copy of the data?"}, true
-	case *events.TemporaryBan:
-		l.hangUp()
-		return ended{how: banned, detail: event.String(), until: time.Now().Add(event.Expire)}, true
-	case *events.ClientOutdated:
-		l.hangUp()
-		return ended{how: outdated, detail: "WhatsApp does not accept this version any more: update whatsappd"}, true
-	case *events.ConnectFailure:
-		l.hangUp()
-		return ended{how: refusing, reason: fmt.Sprintf("connect_refused_%d", int(event.Reason)), detail: "WhatsApp refused the log-in"}, true
-	case *events.LoggedOut:
-		l.hangUp()
-		a.dropLink()
-		return ended{how: unlinked}, true
-	}
-	return ended{}, false
-}
-
-// hangUpPatience is how long the other side is given to close a connection it has ended.
-const hangUpPatience = time.Second
-
-// hangUp makes sure that a connection is closed. WhatsApp closes a connection after its last words; closing it from here in
-// the same instant is a race inside the library.
-func (l *link) hangUp() {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(hangUpPatience); l.client.IsConnected(); {
-		select {
-		case <-tick.C:
-			continue
-		case <-late:
-		}
-		break
-	}
-	<-tick.C
-	l.client.Disconnect()
-}
-
-// unlink logs out of WhatsApp on a person's wish.
-func (a *Account) unlink(ctx context.Context, l *link) error {
-	a.mu.Lock()
-	before := a.facts
-	a.mu.Unlock()
-	facts := before
-	facts.EndState, facts.EndReason, facts.EndDetail = LoggedOut, CodeLoggedOut, "logged out here"
-	facts.EndedAt, facts.ByUs = time.Now(), true
-	if err := a.keepFacts(ctx, facts); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.opts.Timing.Answer/2)
-	defer cancel()
-	l.markEnded()
-	if err := l.client.Logout(ctx); err != nil {
-		return errors.Join(queryFailure(err), a.keepFacts(context.WithoutCancel(ctx), before))
-	}
-	a.dropLink()
-	return nil
-}
-
-// dropLink forgets a link that has ended. The reason is in the facts.
-func (a *Account) dropLink() {
-	a.mu.Lock()
-	a.link = nil
-	facts := a.facts
-	a.mu.Unlock()
-	a.update(func(s *Status) {
-		s.State, s.Reason, s.Detail, s.Until = facts.EndState, facts.EndReason, facts.EndDetail, time.Time{}
-		s.Number, s.LID, s.Confirm = "", "", false
 	})
-	if round := a.Pairing(); round.State == PairingConfirm {
-		a.publish(func(p *PairingRound) { p.State, p.Reason = PairingRefused, facts.EndReason })
+}
+
+// relogin goes on after WhatsApp asked for another login, after a pairing and at times later. WhatsApp is about to end the
+// connection, so it is left first. One that has ended already is only given time: the library is clearing up behind it.
+func (o *owner) relogin() {
+	if o.phase != up && o.phase != loggingIn {
+		return
 	}
+	l := o.link
+	o.down()
+	o.phase, o.failures = closing, 0
+	o.operate(l, func() error {
+		if l.wire.IsConnected() {
+			l.wire.Disconnect()
+		}
+		return nil
+	}, func(context.Context, error) {
+		if l == o.link && o.phase == closing {
+			o.phase, o.dialAt = idle, o.now().Add(settle)
+		}
+	})
+}
+
+// unanswered counts pings without an answer: after the first the connection is in doubt, after the second it is given up.
+func (o *owner) unanswered(ctx context.Context, count int) {
+	if o.phase != up && o.phase != loggingIn {
+		return
+	}
+	o.unpinged = true
+	if count >= 2 {
+		o.reset(ctx, CodeConnectionSilent, "WhatsApp did not answer two pings")
+	}
+}
+
+// takenOver goes on after another process connected with this device's keys. One try later, in case that was an accident;
+// two processes that both insist would throw each other out for ever.
+func (o *owner) takenOver(ctx context.Context) {
+	now := o.now()
+	again := !o.replaced.IsZero() && now.Sub(o.replaced) < o.t.ReplacedAgain
+	o.replaced = now
+	next := now.Add(o.t.ReplacedRetry)
+	if again {
+		next = time.Time{}
+	}
+	o.hold(ctx, ending{state: Replaced, reason: CodeReplaced, detail: "another process connected with this device's keys"}, next)
+}
+
+// banned goes on after a temporary ban: one dial when it ends.
+func (o *owner) banned(ctx context.Context, event *events.TemporaryBan) {
+	pause := event.Expire
+	if pause <= 0 {
+		pause = o.t.BanUnknown
+	}
+	until := o.now().Add(pause)
+	o.hold(ctx, ending{TempBanned, CodeTempBanned, "WhatsApp bans the account for now: " + event.Code.String(), until}, until)
+}
+
+// hold stays away from WhatsApp, until next if that is not zero.
+func (o *owner) hold(ctx context.Context, why ending, next time.Time) {
+	if o.link == nil {
+		return
+	}
+	o.down()
+	o.held, o.dialAt = why, next
+	o.keepEnd(ctx, why)
+	o.disconnect(o.link)
+}
+
+// refused goes on after a login that failed for no reason of the others: long pauses.
+func (o *owner) refused(event *events.ConnectFailure) {
+	reason := fmt.Sprint(codeConnectRefused, int(event.Reason))
+	o.a.log.Warn("WhatsApp refused the login", "reason", reason, "message", redact(event.Message))
+	o.failures = max(o.failures, refusedFailures)
+	o.wait(reason, "WhatsApp refused the login")
+	o.disconnect(o.link)
+}
+
+// unlinked goes on after WhatsApp ended the link: the reason is kept first, then the library may delete the device.
+func (o *owner) unlinked(ctx context.Context, why ending) {
+	l := o.link
+	o.down()
+	o.link, o.held, o.trouble = nil, ending{}, ending{}
+	o.locked = why.state == Locked
+	if !o.facts.ByUs {
+		o.keepEnd(ctx, why)
+	}
+	l.record()
+	o.retire(l)
+	level := slog.LevelWarn
+	if o.facts.ByUs {
+		level = slog.LevelInfo
+	}
+	o.a.log.Log(ctx, level, "the link to the phone ended", "reason", o.facts.EndReason)
+	o.publish(ctx) // that it ended is told before a round may start
+	if o.round.State == PairingConfirm {
+		o.endRound(ctx, PairingRefused, o.facts.EndReason, o.facts.EndDetail)
+	} else if o.roundsAllowed() {
+		o.nextRound = o.now()
+	}
+}
+
+// keepEnd keeps why and when the session ended.
+func (o *owner) keepEnd(ctx context.Context, why ending) {
+	o.facts.EndState, o.facts.EndReason, o.facts.EndDetail = why.state, why.reason, why.detail
+	o.facts.EndedAt, o.facts.EndUntil, o.facts.ByUs = o.now(), why.until, false
+	o.keep(ctx)
+}
+
+// clearEnd forgets an end that is over.
+func (o *owner) clearEnd() {
+	o.facts.EndState, o.facts.EndReason, o.facts.EndDetail = "", "", ""
+	o.facts.EndedAt, o.facts.EndUntil, o.facts.ByUs = time.Time{}, time.Time{}, false
 }

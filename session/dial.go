@@ -6,47 +6,82 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"go.mau.fi/whatsmeow"
 )
 
-// Simulator names a simulated WhatsApp on this machine.
-type Simulator struct {
-	Addr string // host:port, loopback
+// dialer gives clients their way to the other end: the real WhatsApp, perhaps through a proxy, or a simulator.
+type dialer struct {
+	opts      Options
+	simulated *http.Transport // nil for the real WhatsApp
 }
 
-// wire makes a client dial where this account's WhatsApp is: the simulator, whatever host the library asks for, or the real
-// one, through the proxy if there is one.
-func (o Options) wire(client *whatsmeow.Client) error {
-	if o.Simulator == nil {
-		if o.Proxy == "" {
-			return nil
-		}
-		if err := client.SetProxyAddress(o.Proxy); err != nil {
-			return fmt.Errorf("proxy: %w", err)
-		}
-		return nil
+func newDialer(opts Options) (*dialer, error) {
+	d := &dialer{opts: opts}
+	if opts.Simulator == nil {
+		return d, nil
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialLoopback(ctx, o.Simulator.Addr) }
-	web := &http.Client{Transport: &http.Transport{DialContext: dial, DialTLSContext: dial, Proxy: nil}}
+	addr := opts.Simulator.Addr
+	if err := checkLoopback(addr); err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialLoopback(ctx, addr) }
+	// Both, since the library asks for a TLS connection: a simulator listens without.
+	d.simulated = &http.Transport{DialContext: dial, DialTLSContext: dial}
+	return d, nil
+}
+
+// equip gives a client its connections. Call it before the client's first dial.
+func (d *dialer) equip(client *whatsmeow.Client) error {
+	web := &http.Client{Timeout: d.opts.Timing.Dial}
+	media := &http.Client{}
+	if d.simulated != nil {
+		web.Transport, media.Transport = d.simulated, d.simulated
+	} else {
+		web.Transport = http.DefaultTransport.(*http.Transport).Clone()
+		media.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
 	client.SetWebsocketHTTPClient(web)
 	client.SetPreLoginHTTPClient(web)
-	client.SetMediaHTTPClient(web)
+	client.SetMediaHTTPClient(media)
+	if d.opts.Proxy == "" || d.simulated != nil {
+		return nil
+	}
+	if err := client.SetProxyAddress(d.opts.Proxy); err != nil {
+		return errors.New("the proxy must be an http, https or socks5 URL") // the cause would show its password
+	}
 	return nil
 }
 
-// dialLoopback dials an address that must turn out to be on this machine: a name may have come to mean another since the
-// settings were read.
-func dialLoopback(ctx context.Context, addr string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: 10 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
+// close ends idle connections.
+func (d *dialer) close() {
+	if d.simulated != nil {
+		d.simulated.CloseIdleConnections()
 	}
-	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !remote.IP.IsLoopback() {
-		_ = conn.Close()
-		return nil, errors.New("the simulator's address is not on this machine")
+}
+
+// dialLoopback connects to a simulator, and to nothing else: a name may resolve differently than it did at the start.
+func dialLoopback(ctx context.Context, addr string) (net.Conn, error) {
+	var plain net.Dialer
+	conn, err := plain.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial simulator: %w", err)
+	}
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		_ = conn.Close() // never used
+		return nil, errors.New("dial simulator: the address led away from this machine")
 	}
 	return conn, nil
+}
+
+// checkLoopback refuses a simulator that others could reach.
+func checkLoopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("simulator address: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("simulator address: %q is not a loopback address", host)
+	}
+	return nil
 }

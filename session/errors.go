@@ -1,119 +1,157 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types/events"
 )
 
-// The codes of failures that have no number of WhatsApp's in them. docs/errors.md says what to do about each.
+// What a call meets on an account that is, or is not, linked to a phone.
+var (
+	ErrNotPaired     = errors.New("the account is not paired")
+	ErrAlreadyPaired = errors.New("the account is paired already")
+
+	errStopped = errors.New("the account has stopped")
+)
+
+// The stable codes of [Error], [Status.Reason], [PairingRound.Reason] and [Facts.EndReason]; docs/errors.md lists them.
+// Two more are made from WhatsApp's own number: "rejected_<n>" and "wa_<n>".
 const (
-	CodeNotOnWhatsApp     = "not_on_whatsapp"
-	CodeNotPaired         = "not_paired"
-	CodeOffline           = "offline"
-	CodeNoRecipientCopy   = "no_recipient_copy"
-	CodeNetworkUncertain  = "network_uncertain"
-	CodeRateLimited       = "rate_limited"
-	CodeUnresolvable      = "recipient_unresolvable"
-	CodePriorContact      = "recipient_requires_prior_contact"
-	CodeSessionRebuild    = "session_rebuild_needed"
-	CodeLoggedOut         = "logged_out"
-	CodeAccountLocked     = "account_locked"
-	CodeAccountBanned     = "account_banned"
-	CodeTempBanned        = "temp_banned"
-	CodeClientOutdated    = "client_outdated"
-	CodeSessionReplaced   = "session_replaced"
-	CodeServerRestart     = "server_restart"
-	CodePairExpired       = "pair_expired"
-	CodePairBadIdentity   = "pair_bad_identity"
-	CodePairUnreachable   = "pair_unreachable"
-	CodeNumberUnconfirmed = "number_unconfirmed"
+	CodeOffline             = "offline"
+	CodeNotPaired           = "not_paired"
+	CodeNotOnWhatsApp       = "not_on_whatsapp"
+	CodeUnresolvable        = "recipient_unresolvable"
+	CodeNoRecipientCopy     = "no_recipient_copy"
+	CodePriorContact        = "recipient_requires_prior_contact"
+	CodeSessionRebuild      = "session_rebuild_needed"
+	CodeRateLimited         = "rate_limited"
+	CodeNetworkUncertain    = "network_uncertain"
+	CodeSendFailed          = "send_failed"
+	CodeCheckFailed         = "check_failed"
+	CodeLogoutFailed        = "logout_failed"
+	CodeStoreFailed         = "store_failed"
+	CodeConnectFailed       = "connect_failed"
+	CodeConnectionLost      = "connection_lost"
+	CodeConnectionSilent    = "connection_silent"
+	CodeLoggedOut           = "logged_out"
+	CodeLogoutRequested     = "logout_requested"
+	CodeAccountLocked       = "account_locked"
+	CodeAccountBanned       = "account_banned"
+	CodeTempBanned          = "temp_banned"
+	CodeOutdated            = "client_outdated"
+	CodeReplaced            = "session_replaced"
+	CodePairExpired         = "pair_expired"
+	CodePairBadIdentity     = "pair_bad_identity"
+	CodePairFailed          = "pair_failed"
+	CodePasskeyRequired     = "passkey_required"
+	CodeStopping            = "stopping"
+	codeConnectRefused      = "connect_refused_"
+	codeRejected, codeOther = "rejected_", "wa_"
 )
 
-// ErrAlreadyPaired is returned by Pair on an account that is linked to a phone.
-var ErrAlreadyPaired = errors.New("the account is already linked to a phone")
-
-// ErrNotPaired is returned by Logout on an account that is not linked to a phone.
-var ErrNotPaired = errors.New("the account is not linked to a phone")
-
-func notPaired() *Error {
-	return &Error{Code: CodeNotPaired, Retry: RetryOnline, Hint: "pair the account with a phone"}
+// answerRule is what one number of WhatsApp's, in the answer to a send or a query, means.
+type answerRule struct {
+	code      string
+	retry     Retry
+	after     time.Duration
+	uncertain bool
+	hint      string
 }
 
-func offline(err error) *Error {
-	return &Error{Code: CodeOffline, Retry: RetryOnline, Err: err, Hint: "it goes on by itself once the connection is back"}
+// answerRules is the table of docs/errors.md for answers to sends. Numbers that are not in it are "wa_<n>", tried again.
+var answerRules = map[int]answerRule{
+	400: {code: codeRejected + "400", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
+	403: {code: codeRejected + "403", retry: RetryNever, hint: "WhatsApp refused the message; the same text may pass in some hours"},
+	405: {code: codeRejected + "405", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
+	420: {code: codeRejected + "420", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
+	429: {code: CodeRateLimited, retry: RetryLater, after: time.Minute, hint: "WhatsApp asks for fewer requests"},
+	463: {code: CodePriorContact, retry: RetryNever, hint: "the recipient must write first"},
+	479: {code: CodeSessionRebuild, retry: RetryNever, hint: "the encryption session was rebuilt once, without success"},
 }
 
-// refusals says what the numbers mean with which WhatsApp's server refuses a message. The meaning of most is a guess that
-// users' experience supports; whatsmeow itself explains only 479, an invalid stanza.
-var refusals = map[int]Error{
-	400: {Code: "rejected_400", Retry: RetryNever, Hint: "WhatsApp refused the message for this recipient"},
-	403: {Code: "rejected_403", Retry: RetryNever, Hint: "WhatsApp refused the message for this recipient; it may work some hours later"},
-	405: {Code: "rejected_405", Retry: RetryNever, Hint: "WhatsApp refused the message for this recipient"},
-	420: {Code: "rejected_420", Retry: RetryNever, Hint: "WhatsApp refused the message for this recipient"},
-	429: {Code: CodeRateLimited, Retry: RetryLater, After: time.Minute, Hint: "WhatsApp asks to go slower"},
-	463: {Code: CodePriorContact, Retry: RetryNever, Hint: "WhatsApp lets only known contacts write to this recipient, or keeps the account from writing to strangers for a while"},
-	479: {Code: CodeSessionRebuild, Retry: RetryLater, Hint: "the encryption session with this recipient is built anew"},
-}
-
-// refused turns WhatsApp's refusal of a message into a failure. Refused messages did not arrive.
-func refused(code int, err error) *Error {
-	e, known := refusals[code]
+// answered returns what a number in WhatsApp's answer means. cause may be nil.
+func answered(number int, cause error) *Error {
+	rule, known := answerRules[number]
 	switch {
 	case known:
-	case code >= 500 && code < 600:
-		e = Error{Code: CodeServerRestart, Retry: RetryLater, Hint: "WhatsApp's server has a problem"}
+	case number >= 500 && number <= 599:
+		rule = answerRule{code: CodeNetworkUncertain, retry: RetryLater, uncertain: true, hint: "WhatsApp had an error of its own"}
 	default:
-		e = Error{Code: fmt.Sprintf("wa_%d", code), Retry: RetryLater, Hint: "WhatsApp answered with a code this program does not know"}
+		rule = answerRule{code: codeOther + strconv.Itoa(number), retry: RetryLater, hint: "WhatsApp answered with a number we do not know"}
 	}
-	e.WACode, e.Err = code, err
-	return &e
+	return &Error{
+		Code: rule.code, Retry: rule.retry, After: rule.after, Uncertain: rule.uncertain, WACode: number, Hint: rule.hint, Err: cause,
+	}
 }
 
-// sendFailure says what an error of the library's SendMessage means. A message whose answer never came may have arrived.
-func sendFailure(err error) *Error {
-	var lost *whatsmeow.DisconnectedError
+// failure turns an error of the library into one of ours. fallback is the code when nothing more is known.
+func failure(err error, fallback string) *Error {
+	var ours *Error
+	var query *whatsmeow.IQError
+	var cut *whatsmeow.DisconnectedError
+	number, refused := ackNumber(err)
 	switch {
-	case errors.Is(err, whatsmeow.ErrServerReturnedError):
-		return refused(serverCode(err), err)
-	case errors.Is(err, whatsmeow.ErrNotLoggedIn):
-		return notPaired()
-	case errors.Is(err, whatsmeow.ErrNotConnected):
-		return offline(err)
-	case errors.As(err, &lost), errors.Is(err, whatsmeow.ErrMessageTimedOut), errors.Is(err, whatsmeow.ErrIQTimedOut),
-		errors.Is(err, context.DeadlineExceeded):
-		return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Uncertain: true, Err: err, Hint: "no answer came; it is repeated under the same message ID"}
-	case strings.Contains(err.Error(), "no LID found"): // the library has no name for it
-		return &Error{Code: CodeUnresolvable, Retry: RetryNever, Err: err, Hint: "WhatsApp does not say how to reach this number"}
+	case errors.As(err, &ours):
+		return ours
+	case refused:
+		return answered(number, err)
+	case errors.As(err, &query) && query.Code != 0:
+		return answered(query.Code, fmt.Errorf("query refused with %d", query.Code)) // the library's text holds the stanza
+	case errors.As(err, &cut), errors.Is(err, whatsmeow.ErrNotConnected):
+		return &Error{Code: CodeNetworkUncertain, Retry: RetryOnline, Uncertain: true, Hint: "the connection was lost meanwhile", Err: err}
+	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, whatsmeow.ErrMessageTimedOut):
+		return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Uncertain: true, Hint: "WhatsApp did not answer in time", Err: err}
+	case errors.Is(err, whatsmeow.ErrNotLoggedIn), errors.Is(err, store.ErrDeviceDeleted):
+		return &Error{Code: CodeNotPaired, Retry: RetryOnline, Hint: "the account was logged out meanwhile", Err: ErrNotPaired}
+	default:
+		return &Error{Code: fallback, Retry: RetryLater, Uncertain: true, Err: errors.New(redact(err.Error()))}
 	}
-	return queryFailure(err)
 }
 
-// queryFailure says what an error of a query means.
-func queryFailure(err error) *Error {
-	var own *Error
-	var iq *whatsmeow.IQError
+// ackNumber returns the number of a send that WhatsApp answered with an error. The library has it in the text only.
+func ackNumber(err error) (int, bool) {
+	if !errors.Is(err, whatsmeow.ErrServerReturnedError) {
+		return 0, false
+	}
+	number, parseErr := strconv.Atoi(strings.TrimPrefix(err.Error(), whatsmeow.ErrServerReturnedError.Error()+" "))
+	return number, parseErr == nil
+}
+
+// ending is how WhatsApp ended a link or keeps us from using it.
+type ending struct {
+	state  State
+	reason string
+	detail string
+	until  time.Time // zero: no dial by itself
+}
+
+// loginRefused returns what a login refused with LoggedOut's reason means. The library deletes the device for all three.
+func loginRefused(reason events.ConnectFailureReason) ending {
+	switch reason {
+	case events.ConnectFailureMainDeviceGone:
+		return ending{state: Locked, reason: CodeAccountLocked, detail: "WhatsApp locked the account, or its phone was changed"}
+	case events.ConnectFailureUnknownLogout:
+		return ending{state: Locked, reason: CodeAccountBanned, detail: "WhatsApp banned the account"}
+	default:
+		return ending{state: LoggedOut, reason: CodeLoggedOut, detail: "the phone or WhatsApp removed this device"}
+	}
+}
+
+// pairRefused returns the code of a pairing that failed on our side of the dialogue.
+func pairRefused(err error) string {
+	var kept *whatsmeow.PairDatabaseError
 	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.As(err, &iq) && iq.Code == 429:
-		return &Error{Code: CodeRateLimited, Retry: RetryLater, After: time.Minute, WACode: 429, Err: err, Hint: "WhatsApp asks to go slower"}
-	case errors.As(err, &iq):
-		return &Error{Code: fmt.Sprintf("wa_%d", iq.Code), Retry: RetryLater, WACode: iq.Code, Err: err}
-	case errors.Is(err, whatsmeow.ErrNotConnected):
-		return offline(err)
+	case errors.Is(err, whatsmeow.ErrPairInvalidDeviceIdentityHMAC), errors.Is(err, whatsmeow.ErrPairInvalidDeviceSignature):
+		return CodePairBadIdentity
+	case errors.As(err, &kept):
+		return CodeStoreFailed
+	default:
+		return CodePairFailed
 	}
-	return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Err: err}
-}
-
-// serverCode reads the number that the library writes behind its error's text; 0 when there is none.
-func serverCode(err error) int {
-	code, _ := strconv.Atoi(regexp.MustCompile(`\d+$`).FindString(err.Error()))
-	return code
 }

@@ -2,176 +2,167 @@ package session
 
 import (
 	"context"
+	"maps"
 	"sync"
-	"time"
 
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 )
 
-// guard watches what the library does to its store during a send. The library skips every device it cannot encrypt for,
-// sends the rest, and reports success; with nobody left it sends an empty list. So a message counts as sent only when a
-// session with the recipient's phone was written during the send and nothing about that phone failed.
+// guard finds out whether a send had a copy for its recipient's phone in it. The library reports success although it skips
+// every device it could not encrypt for: when keys cannot be fetched, when the key store fails, or when WhatsApp's list of
+// devices leaves one out. A copy went out if the phone's Signal session was saved by the save that only sends use, and no
+// call of the key store for that phone failed meanwhile: a new session is saved even if its identity key was not.
 //
-// Sends of one client are serial, and nothing else writes many sessions at once, so what is seen belongs to the send.
+// Sends must be one at a time, as they are in the library.
 type guard struct {
-	mu     sync.Mutex
-	active bool
-	wrote  map[string]bool // addresses whose session was written
-	failed map[string]error
+	sessions store.SessionStore // the real one
+
+	mu      sync.Mutex
+	address string // whose calls are watched; empty between sends
+	saved   bool
+	failed  error // the first failure
 }
 
-// begin starts watching a send.
-func (g *guard) begin() {
+// watch begins a send to a phone, by its Signal address.
+func (g *guard) watch(address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.active, g.wrote, g.failed = true, map[string]bool{}, map[string]error{}
+	g.address, g.saved, g.failed = address, false, nil
 }
 
-// end stops watching and reports whether a copy for one of these addresses is in the message, or why not.
-func (g *guard) end(addresses []string) (copied bool, failure error) {
+// verdict ends the send and says whether the phone got a copy, and if not, what failed, as far as it is known.
+func (g *guard) verdict() (copied bool, cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.active = false
-	for _, address := range addresses {
-		if err := g.failed[address]; err != nil {
-			return false, err
-		}
-		copied = copied || g.wrote[address]
-	}
-	return copied, nil
+	g.address = ""
+	return g.saved && g.failed == nil, g.failed
 }
 
-// saw notes that something about an address failed.
-func (g *guard) saw(address string, err error) {
+// called notes a call of the key store and passes its error on.
+func (g *guard) called(err error, addresses ...string) error {
 	if err == nil {
-		return
+		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.active {
-		g.failed[address] = err
+	for _, address := range addresses {
+		if address == g.address && g.failed == nil {
+			g.failed = err
+		}
 	}
+	return err
 }
 
-// sawWritten notes which sessions a send wrote, or could not write.
-func (g *guard) sawWritten(sessions map[string][]byte, err error) {
+// wrote notes the save that ends the encryption of a send.
+func (g *guard) wrote(sessions map[string][]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.active {
+	if _, ok := sessions[g.address]; ok {
+		g.saved = true
+	}
+}
+
+// install puts the guard between the library and a device's stores, unless it is there. The device must not be in use.
+func (g *guard) install(device *store.Device) {
+	if _, there := device.Sessions.(guardedSessions); there || device.Sessions == nil {
 		return
 	}
-	for address := range sessions {
-		if err != nil {
-			g.failed[address] = err
-		} else {
-			g.wrote[address] = true
-		}
-	}
+	g.sessions = device.Sessions
+	device.Sessions = guardedSessions{device.Sessions, g}
+	device.Identities = guardedIdentities{device.Identities, g}
 }
 
-// phoneAddresses are the names under which the library may keep its session with a recipient's phone, device 0.
-func phoneAddresses(jids ...types.JID) []string {
-	var addresses []string
-	for _, jid := range jids {
-		if !jid.IsEmpty() {
-			addresses = append(addresses, jid.ToNonAD().SignalAddress().String())
-		}
-	}
-	return addresses
-}
-
-// watchedSessions is the library's session store under watch.
-type watchedSessions struct {
+// guardedSessions is a session store under the eyes of a guard.
+type guardedSessions struct {
 	store.SessionStore
 	guard *guard
 }
 
 // GetSession implements store.SessionStore.
-func (s watchedSessions) GetSession(ctx context.Context, address string) ([]byte, error) {
+func (s guardedSessions) GetSession(ctx context.Context, address string) ([]byte, error) {
 	session, err := s.SessionStore.GetSession(ctx, address)
-	s.guard.saw(address, err)
-	return session, err
+	return session, s.guard.called(err, address)
+}
+
+// HasSession implements store.SessionStore.
+func (s guardedSessions) HasSession(ctx context.Context, address string) (bool, error) {
+	has, err := s.SessionStore.HasSession(ctx, address)
+	return has, s.guard.called(err, address)
 }
 
 // GetManySessions implements store.SessionStore.
-func (s watchedSessions) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
+func (s guardedSessions) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
 	sessions, err := s.SessionStore.GetManySessions(ctx, addresses)
-	for _, address := range addresses {
-		s.guard.saw(address, err)
-	}
-	return sessions, err
+	return sessions, s.guard.called(err, addresses...)
 }
 
 // PutSession implements store.SessionStore.
-func (s watchedSessions) PutSession(ctx context.Context, address string, session []byte) error {
-	err := s.SessionStore.PutSession(ctx, address, session)
-	s.guard.saw(address, err)
-	return err
+func (s guardedSessions) PutSession(ctx context.Context, address string, session []byte) error {
+	return s.guard.called(s.SessionStore.PutSession(ctx, address, session), address)
 }
 
-// PutManySessions implements store.SessionStore. Only sends use it.
-func (s watchedSessions) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
-	err := s.SessionStore.PutManySessions(ctx, sessions)
-	s.guard.sawWritten(sessions, err)
-	return err
+// PutManySessions implements store.SessionStore. Of all the library does, only sends call it.
+func (s guardedSessions) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
+	if err := s.SessionStore.PutManySessions(ctx, sessions); err != nil {
+		addresses := make([]string, 0, len(sessions))
+		for address := range maps.Keys(sessions) {
+			addresses = append(addresses, address)
+		}
+		return s.guard.called(err, addresses...)
+	}
+	s.guard.wrote(sessions)
+	return nil
 }
 
-// watchedIdentities is the library's identity store under watch: the session with a new contact is written before its
-// identity is, so that a failure here loses the copy although the session stands.
-type watchedIdentities struct {
+// DeleteSession implements store.SessionStore.
+func (s guardedSessions) DeleteSession(ctx context.Context, address string) error {
+	return s.guard.called(s.SessionStore.DeleteSession(ctx, address), address)
+}
+
+// guardedIdentities is an identity store under the eyes of a guard.
+type guardedIdentities struct {
 	store.IdentityStore
 	guard *guard
 }
 
 // PutIdentity implements store.IdentityStore.
-func (s watchedIdentities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
-	err := s.IdentityStore.PutIdentity(ctx, address, key)
-	s.guard.saw(address, err)
-	return err
+func (s guardedIdentities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
+	return s.guard.called(s.IdentityStore.PutIdentity(ctx, address, key), address)
+}
+
+// DeleteIdentity implements store.IdentityStore.
+func (s guardedIdentities) DeleteIdentity(ctx context.Context, address string) error {
+	return s.guard.called(s.IdentityStore.DeleteIdentity(ctx, address), address)
 }
 
 // IsTrustedIdentity implements store.IdentityStore.
-func (s watchedIdentities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
+func (s guardedIdentities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
 	trusted, err := s.IdentityStore.IsTrustedIdentity(ctx, address, key)
-	s.guard.saw(address, err)
-	return trusted, err
+	return trusted, s.guard.called(err, address)
 }
 
-// watchedContainer is where a device's stores come from. A device that has not paired yet has none; the first save after
-// pairing makes them, and here they are put under watch before anything uses them.
-type watchedContainer struct {
+// guardedContainer is where a device of ours saves and deletes itself. Pairing replaces all stores of a device with its
+// first save, so the guard is put in again right behind it, before anything uses them.
+type guardedContainer struct {
 	store.DeviceContainer
-	guard *guard
-	ended <-chan struct{} // closed once the reason of the link's end is kept
+	link *link
 }
-
-// endPatience bounds the wait for a reason to be kept before the library may delete the device it belongs to.
-const endPatience = 2 * time.Second
 
 // PutDevice implements store.DeviceContainer.
-func (c watchedContainer) PutDevice(ctx context.Context, device *store.Device) error {
-	if err := c.DeviceContainer.PutDevice(ctx, device); err != nil {
-		return err
-	}
-	if _, watched := device.Sessions.(watchedSessions); !watched {
-		c.watch(device)
-	}
-	return nil
+func (c guardedContainer) PutDevice(ctx context.Context, device *store.Device) error {
+	err := c.DeviceContainer.PutDevice(ctx, device)
+	c.link.guard.install(device)
+	device.Container = c
+	return err
 }
 
-// DeleteDevice implements store.DeviceContainer. The library deletes the device of an ended session right away; why it
-// ended must be on disk first.
-func (c watchedContainer) DeleteDevice(ctx context.Context, device *store.Device) error {
-	select {
-	case <-c.ended:
-	case <-time.After(endPatience):
-	}
+// DeleteDevice implements store.DeviceContainer. The library deletes a device as soon as WhatsApp ended the link: that waits
+// until the reason is kept.
+func (c guardedContainer) DeleteDevice(ctx context.Context, device *store.Device) error {
+	c.link.awaitRecord(ctx)
 	return c.DeviceContainer.DeleteDevice(ctx, device)
 }
 
-// watch puts a device's stores under watch.
-func (c watchedContainer) watch(device *store.Device) {
-	device.Sessions = watchedSessions{device.Sessions, c.guard}
-	device.Identities = watchedIdentities{device.Identities, c.guard}
-}
+// phoneAddress is the Signal address of a user's phone.
+func phoneAddress(user types.JID) string { return user.ToNonAD().SignalAddress().String() }

@@ -10,21 +10,25 @@ import (
 	"whatsappd/simulator"
 )
 
-// rootPrivate is the root key of every simulator of these tests: the protocol library trusts one root per process.
-const rootPrivate = "5a17000000000000000000000000000000000000000000000000000000000002"
+// rootPrivate is the root key of every simulator of these tests: a process trusts one root.
+const rootPrivate = "5a17000000000000000000000000000000000000000000000000000000000003"
 
 func TestMain(m *testing.M) {
-	sim, err := simulator.New(simulator.Options{RootPrivate: rootPrivate})
-	if err == nil {
-		err = session.SetUp(slog.New(slog.DiscardHandler), "whatsappd test", sim.RootKey())
-	}
-	if err != nil {
+	if err := trust(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	if err := sim.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	os.Exit(m.Run())
+}
+
+func trust() error {
+	server, err := simulator.New(simulator.Options{RootPrivate: rootPrivate})
+	if err != nil {
+		return err
 	}
-	os.Exit(code)
+	session.QuietSignal(slog.New(slog.DiscardHandler))
+	if err := session.UseRootKey(server.RootKey()); err != nil {
+		return err
+	}
+	return server.Close()
 }

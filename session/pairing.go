@@ -2,364 +2,317 @@ package session
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"go.mau.fi/whatsmeow/types/events"
 )
 
-// demand is what a caller asks of Run.
-type demand int
-
-const (
-	demandRound  demand = iota // start or join a pairing round
-	demandLogout               // end the link
-)
-
-// request is a caller's wish. Run answers it once.
-type request struct {
-	demand demand
-	reply  chan error
+// round is the present pairing round, or the last one, with what only the owner needs of it.
+type round struct {
+	PairingRound
+	link   *link     // until it is paired, or the round ends
+	codes  []string  // not shown yet
+	by     time.Time // when the present step is over
+	dialAt time.Time // of the next dial while no code came; zero for none
+	dials  int       // in this round
+	shown  bool      // a code was shown
+	task   bool      // started because a task waits
+	login  bool      // WhatsApp asked to log in, before the library told of the pairing
+	detail string    // of the last failed dial
 }
 
-func (r request) answer(err error) { r.reply <- err }
+// maxRoundDials bounds the connections of one round: each new one brings a new series of codes.
+const maxRoundDials = 4
 
-// ask hands a wish to Run and waits for the answer.
-func (a *Account) ask(ctx context.Context, d demand) error {
-	r := request{demand: d, reply: make(chan error, 1)}
-	select {
-	case a.requests <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-a.stopped:
-		return errStopping
-	}
-	select {
-	case err := <-r.reply:
-		return err
-	case <-a.stopped:
-		return errStopping
-	}
-}
-
-// Logout ends the link to the phone. It returns ErrNotPaired when there is none, and stops a round that runs; an *Error when
-// WhatsApp cannot be reached.
-func (a *Account) Logout(ctx context.Context) error { return a.ask(ctx, demandLogout) }
-
-// Pair starts a pairing round for a person, or joins the one that runs, and returns once a code is live. It returns
-// ErrAlreadyPaired on a linked account, and an *Error when the round ended without a code.
+// Pair starts a pairing round or joins the one that runs, and returns once a code is live. A person asked: rounds that may
+// follow by themselves are counted anew. On a paired account it returns ErrAlreadyPaired, and tries at once to connect one
+// that waits for its next dial or stays away. When the round ends without a code, the error says why.
 func (a *Account) Pair(ctx context.Context) (PairingRound, error) {
-	if a.Status().Paired() {
-		return PairingRound{}, ErrAlreadyPaired
+	outcome := make(chan PairingRound, 1)
+	if err := a.ask(ctx, func(ctx context.Context, o *owner) error { return o.pair(ctx, outcome) }); err != nil {
+		return a.Pairing(), err
 	}
-	before := a.Pairing()
-	if err := a.ask(ctx, demandRound); err != nil {
-		return PairingRound{}, err
-	}
-	for {
-		a.mu.Lock()
-		round, changed := a.round, a.changed
-		a.mu.Unlock()
-		switch {
-		case round.State == PairingWaiting:
+	select {
+	case round := <-outcome:
+		switch round.State {
+		case PairingWaiting:
 			return round, nil
-		case round.State == PairingConfirm, round.State == PairingPaired:
+		case PairingPaired:
 			return round, ErrAlreadyPaired
-		case round.Round > before.Round && !round.Live(), before.Live() && round.Round == before.Round && !round.Live():
+		default:
 			return round, &Error{Code: round.Reason, Retry: RetryLater, Hint: round.Detail}
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return round, ctx.Err()
-		case <-a.stopped:
-			return round, errStopping
-		}
+	case <-a.stopped:
+		return a.Pairing(), stopping()
+	case <-ctx.Done():
+		return a.Pairing(), context.Cause(ctx)
 	}
 }
 
-// NeedsPairing says that work met an account without a link: a round starts, unless one runs or ended a moment ago.
+// NeedsPairing says that a task met an account without a link. It starts a round, unless one runs or ended a few minutes
+// ago, or as many as PairingRounds were started like that since a person last asked.
 func (a *Account) NeedsPairing() {
-	select {
-	case a.needed <- struct{}{}:
-	default:
+	a.post(func(ctx context.Context, o *owner) { o.needsPairing(ctx) })
+}
+
+// pair is the owner's part of Pair.
+func (o *owner) pair(ctx context.Context, outcome chan PairingRound) error {
+	if o.link != nil && o.round.State != PairingConfirm {
+		o.connectNow(ctx)
+		return ErrAlreadyPaired
+	}
+	o.unasked, o.byTask, o.unscanned, o.paused = 0, 0, 0, false
+	if !o.round.Live() {
+		o.startRound(ctx)
+	}
+	o.pairWaiters = append(o.pairWaiters, outcome)
+	return nil
+}
+
+// connectNow dials at once where that is up to us: a ban is not.
+func (o *owner) connectNow(ctx context.Context) {
+	if o.phase == idle && !o.link.busy && o.held.state != TempBanned {
+		o.dial(ctx)
 	}
 }
 
-// publish changes the pairing round and tells the observer and whoever waits in Pair.
-func (a *Account) publish(change func(*PairingRound)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	change(&a.round)
-	if a.round.State != PairingWaiting {
-		a.round.Code, a.round.ExpiresAt = "", time.Time{}
+// needsPairing is the owner's part of NeedsPairing.
+func (o *owner) needsPairing(ctx context.Context) {
+	resting := !o.roundEnded.IsZero() && o.now().Sub(o.roundEnded) < o.t.TaskRoundPause
+	if o.link != nil || o.round.Live() || o.locked || resting || o.byTask >= o.a.opts.PairingRounds {
+		return
 	}
-	a.events.add(PairingChanged{a.round})
-	close(a.changed)
-	a.changed = make(chan struct{})
+	o.startRound(ctx)
+	o.round.task = true
 }
 
-// unpaired runs pairing rounds until the account is paired or the context ends: first those that start by themselves, with
-// growing pauses, then whenever a person or a task asks.
-func (a *Account) unpaired(ctx context.Context) {
-	select {
-	case <-a.needed: // of a time when there was a link
-	default:
-	}
-	byItself, pause := a.roundsByItself(), time.Duration(0)
-	var lastEnd time.Time
-	for ctx.Err() == nil && a.paired() == nil {
-		person, start := a.awaitRound(ctx, byItself > 0, pause, lastEnd)
-		if !start {
-			return
-		}
-		if person {
-			byItself, pause = a.opts.PairingRounds, 0
-		}
-		if a.runRound(ctx) == PairingStopped {
-			byItself = 0 // a person ended it
-		}
-		lastEnd = time.Now()
-		byItself--
-		pause = max(2*pause, a.opts.Timing.RoundPause)
-	}
+// roundsAllowed tells whether a round may start by itself.
+func (o *owner) roundsAllowed() bool {
+	return o.a.opts.PairingAuto && o.link == nil && !o.facts.ByUs && !o.locked && !o.paused && o.unasked < o.a.opts.PairingRounds
 }
 
-// roundsByItself is how many rounds may start without anybody asking: on the first run, and after WhatsApp ended the session.
-func (a *Account) roundsByItself() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.status.State == Unpaired:
-		return a.opts.PairingRounds
-	case a.facts.ByUs, !a.opts.PairingAuto, a.status.State == Locked:
-		return 0
+// startRound starts a round on a new device. There must be no link and no live round.
+func (o *owner) startRound(ctx context.Context) {
+	now := o.now()
+	o.nextRound = time.Time{}
+	o.round = round{
+		PairingRound: PairingRound{
+			Account: o.a.opts.Account, Round: o.round.Round + 1, State: PairingStarting, StartedAt: now,
+		},
+		by: now.Add(o.t.PairStart),
 	}
-	return a.opts.PairingRounds
-}
-
-// awaitRound waits until a round is to start. It is false when Run is to end.
-func (a *Account) awaitRound(ctx context.Context, byItself bool, pause time.Duration, lastEnd time.Time) (person, start bool) {
-	var timer <-chan time.Time
-	if byItself {
-		timer = time.After(pause)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return false, false
-		case <-timer:
-			return false, true
-		case <-a.needed:
-			if a.Status().State == Locked {
-				continue // a person has to look at it
-			}
-			if lastEnd.IsZero() || time.Since(lastEnd) >= a.opts.Timing.PairPause {
-				return false, true
-			}
-		case <-a.signals: // of a link that is gone
-		case r := <-a.requests:
-			if r.demand == demandLogout {
-				r.answer(ErrNotPaired)
-				continue
-			}
-			a.publish(func(p *PairingRound) {
-				*p = PairingRound{Account: a.opts.Account, Round: p.Round + 1, State: PairingStarting, StartedAt: time.Now()}
-			})
-			r.answer(nil)
-			return true, true
-		}
-	}
-}
-
-// runRound shows one series of codes and returns how it ended. When it succeeds, the account has a link.
-func (a *Account) runRound(ctx context.Context) PairingState {
-	before := a.Status()
-	if a.Pairing().State != PairingStarting {
-		a.publish(func(p *PairingRound) {
-			*p = PairingRound{Account: a.opts.Account, Round: p.Round + 1, State: PairingStarting, StartedAt: time.Now()}
-		})
-	}
-	a.enter(Pairing, before.Reason, before.Detail, time.Time{})
-	state, reason, detail := a.offerCodes(ctx)
-	if state == PairingConfirm {
-		return state
-	}
-	a.update(func(s *Status) { s.State, s.Reason, s.Detail = before.State, before.Reason, before.Detail })
-	a.publish(func(p *PairingRound) { p.State, p.Reason, p.Detail = state, reason, detail })
-	return state
-}
-
-// offerCodes connects as a new device and offers code after code until a phone scanned one or none is left.
-func (a *Account) offerCodes(ctx context.Context) (PairingState, string, string) {
-	l, err := a.newLink(a.container.NewDevice())
+	link, err := o.fresh()
 	if err != nil {
-		return PairingRefused, CodePairUnreachable, err.Error()
-	}
-	if err := l.client.Connect(); err != nil {
-		return PairingRefused, CodePairUnreachable, "WhatsApp cannot be reached: " + redact(err.Error())
-	}
-	r := &offering{account: a, link: l, timer: time.NewTimer(a.opts.Timing.CodePatience)}
-	defer r.timer.Stop()
-	for r.state == "" {
-		select {
-		case <-ctx.Done():
-			r.end(PairingStopped, "stopped", "the daemon stopped")
-		case <-r.timer.C:
-			if r.over {
-				r.state = r.doomed
-				continue
-			}
-			r.next()
-		case s := <-a.signals:
-			if s.link == l {
-				r.react(ctx, s.event)
-			}
-		case q := <-a.requests:
-			if q.demand == demandRound {
-				q.answer(nil) // joins
-				continue
-			}
-			r.end(PairingStopped, "logout", "a log-out ended the round")
-			q.answer(ErrNotPaired)
-		}
-	}
-	if r.state != PairingConfirm {
-		l.client.Disconnect() // WhatsApp may well go on waiting for a scan
-	}
-	return r.state, r.reason, r.detail
-}
-
-// offering is a round while it runs.
-type offering struct {
-	account *Account
-	link    *link
-	timer   *time.Timer // for the present code, or for the first
-	codes   []string
-	shown   int // codes that were shown
-
-	state          PairingState // how it ended, empty before
-	reason, detail string
-
-	over   bool         // the connection has ended, but news of a successful pairing may still be on its way
-	doomed PairingState // how the round ends if it is not
-}
-
-// lateNews is how long the library may take to tell that a phone took the device in, once the connection has ended: it
-// tells the two in any order.
-const lateNews = 3 * time.Second
-
-// connectionOver waits a moment for late news, then ends the round.
-func (r *offering) connectionOver(state PairingState, reason, detail string) {
-	if r.over {
+		o.endRound(ctx, PairingRefused, CodePairFailed, err.Error())
 		return
 	}
-	r.over, r.doomed, r.reason, r.detail = true, state, reason, detail
-	r.timer.Reset(lateNews)
+	o.round.link = link
+	o.dialRound(ctx)
 }
 
-func (r *offering) end(state PairingState, reason, detail string) {
-	r.state, r.reason, r.detail = state, reason, detail
-}
-
-// next shows the next code, or ends the round when there is none.
-func (r *offering) next() {
-	if r.shown >= len(r.codes) {
-		if r.shown == 0 {
-			r.end(PairingRefused, CodePairUnreachable, "WhatsApp sent no pairing code")
+// dialRound connects the device of the round, to be given codes.
+func (o *owner) dialRound(ctx context.Context) {
+	r := &o.round
+	r.dialAt = time.Time{}
+	r.dials++
+	l := r.link
+	o.connect(ctx, l, func(_ context.Context, err error) {
+		if l != r.link || r.State != PairingStarting || err == nil {
 			return
 		}
-		r.end(PairingExpired, CodePairExpired, "nobody scanned a code in time")
-		return
-	}
-	life := r.account.opts.Timing.Code
-	if r.shown == 0 {
-		life = r.account.opts.Timing.FirstCode
-	}
-	r.timer.Reset(life)
-	code := r.codes[r.shown]
-	r.shown++
-	r.account.publish(func(p *PairingRound) {
-		p.State, p.Code, p.ExpiresAt = PairingWaiting, code, time.Now().Add(life)
-		p.CodeIndex, p.CodeCount = r.shown, len(r.codes)
+		r.detail = redact(err.Error())
+		r.dialAt = o.now().Add(reconnectAfter(r.dials, chance(), o.t.BackoffMin, o.t.BackoffMax))
 	})
 }
 
-// react deals with an event during the round.
-func (r *offering) react(ctx context.Context, event any) {
+// roundDue returns when the round needs attention next.
+func (o *owner) roundDue() time.Time {
+	r := &o.round
+	switch {
+	case !r.Live():
+		return time.Time{}
+	case !r.dialAt.IsZero() && r.dialAt.Before(r.by):
+		return r.dialAt
+	default:
+		return r.by
+	}
+}
+
+// watchRound does what the round, or the next one, is due for.
+func (o *owner) watchRound(ctx context.Context, now time.Time) {
+	if !o.nextRound.IsZero() && !now.Before(o.nextRound) {
+		o.nextRound = time.Time{}
+		if o.link == nil && !o.round.Live() {
+			o.startRound(ctx)
+		}
+	}
+	r := &o.round
+	if due := o.roundDue(); due.IsZero() || now.Before(due) {
+		return
+	}
+	switch {
+	case r.State == PairingConfirm: // the link holds, only its first login is late
+		o.paired(ctx)
+	case r.State == PairingWaiting:
+		o.nextCode(ctx)
+	case now.Before(r.by):
+		o.dialRound(ctx)
+	default:
+		o.endRound(ctx, PairingRefused, CodeConnectFailed, "WhatsApp could not be reached: "+r.detail)
+	}
+}
+
+// handlePairing does with an event of the round's device what its kind asks for.
+func (o *owner) handlePairing(ctx context.Context, event any) {
 	switch event := event.(type) {
 	case *events.QR:
-		r.codes = event.Codes
-		r.next()
+		o.offer(ctx, event.Codes)
 	case *events.PairSuccess:
-		r.account.adopt(ctx, r.link, r.over)
-		r.end(PairingConfirm, "", "")
+		o.scanned(ctx, event)
 	case *events.PairError:
-		r.end(PairingRefused, CodePairBadIdentity, "the pairing was refused: "+redact(event.Error.Error()))
-	case *events.ClientOutdated:
-		r.end(PairingRefused, CodeClientOutdated, "WhatsApp does not accept this version any more: update whatsappd")
-	case *events.ConnectFailure, *events.TemporaryBan, *events.StreamError:
-		r.end(PairingRefused, CodePairUnreachable, "WhatsApp ended the pairing")
+		o.endRound(ctx, PairingRefused, pairRefused(event.Error), redact(event.Error.Error()))
+	case *events.PairPasskeyRequest:
+		o.endRound(ctx, PairingRefused, CodePasskeyRequired, "WhatsApp wants a passkey, which this program cannot give")
+	case *events.QRScannedWithoutMultidevice:
+		o.a.log.Warn("the phone that scanned the code cannot link devices; switch that on and scan again")
 	case *events.ManualLoginReconnect:
-		r.connectionOver(PairingRefused, CodePairUnreachable, "WhatsApp ended the pairing")
+		o.round.login = true
 	case *events.Disconnected:
-		if r.shown > 0 && r.shown == len(r.codes) {
-			r.connectionOver(PairingExpired, CodePairExpired, "nobody scanned a code in time")
-			return
-		}
-		r.connectionOver(PairingRefused, CodePairUnreachable, "the connection was lost while a code was shown")
+		o.roundCut(ctx)
+	case *events.ClientOutdated:
+		o.paused = true
+		o.endRound(ctx, PairingRefused, CodeOutdated, "WhatsApp wants a newer version of this program")
+	case *events.TemporaryBan:
+		o.paused = true
+		o.endRound(ctx, PairingRefused, CodeTempBanned, event.Code.String())
+	case *events.LoggedOut:
+		o.endRound(ctx, PairingRefused, loginRefused(event.Reason).reason, "WhatsApp refused the device")
+	case *events.ConnectFailure:
+		o.endRound(ctx, PairingRefused, fmt.Sprint(codeConnectRefused, int(event.Reason)), "WhatsApp refused the device")
 	}
 }
 
-// adopt makes a link that a phone has just taken in the account's own, keeps whose it is, and waits for the restart that
-// WhatsApp announces, unless it has come already: the log-in happens on a connection of its own.
-func (a *Account) adopt(ctx context.Context, l *link, restarted bool) {
-	a.mu.Lock()
-	a.link = l
-	status := a.status
-	a.describeLink(&status, l)
-	facts := Facts{Number: a.facts.Number, PairedAt: time.Now()}
-	a.mu.Unlock()
-	if facts.Number == "" {
-		facts.Number = status.Number
+// offer takes a series of codes and shows the first.
+func (o *owner) offer(ctx context.Context, codes []string) {
+	r := &o.round
+	if r.State != PairingStarting && r.State != PairingWaiting || len(codes) == 0 {
+		return
 	}
-	if err := a.keepFacts(ctx, facts); err != nil {
-		a.log.Error("the pairing could not be noted", "error", err)
-	}
-	a.publish(func(p *PairingRound) { p.State = PairingConfirm })
-	a.update(func(s *Status) {
-		s.State, s.Reason, s.Detail = Connecting, "", ""
-		s.Number, s.LID, s.Confirm = status.Number, status.LID, status.Confirm
-	})
-	if !restarted {
-		a.awaitRestart(ctx, l)
-	}
-	l.client.Disconnect()
-}
-
-// awaitRestart waits for WhatsApp's restart after a pairing. It can get lost, so it is not waited for long.
-func (a *Account) awaitRestart(ctx context.Context, l *link) {
-	timer := time.NewTimer(a.opts.Timing.RestartWait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		case s := <-a.signals:
-			switch s.event.(type) {
-			case *events.ManualLoginReconnect, *events.Disconnected:
-				if s.link == l {
-					return
-				}
-			}
-		case r := <-a.requests:
-			if r.demand == demandRound {
-				r.answer(ErrAlreadyPaired)
-				continue
-			}
-			r.answer(offline(errors.New("the pairing is not complete yet")))
+	r.State, r.codes = PairingWaiting, codes
+	r.CodeIndex, r.CodeCount = 0, len(codes)
+	if !r.shown {
+		r.shown = true
+		o.unasked++
+		if r.task {
+			o.byTask++
 		}
 	}
+	o.nextCode(ctx)
+}
+
+// nextCode shows the next code, or ends the round after the last one.
+func (o *owner) nextCode(ctx context.Context) {
+	r := &o.round
+	if len(r.codes) == 0 {
+		o.endRound(ctx, PairingExpired, CodePairExpired, "no phone scanned a code in time")
+		return
+	}
+	life := o.t.NextCode
+	if r.CodeIndex == 0 {
+		life = o.t.FirstCode
+	}
+	r.Code, r.codes = r.codes[0], r.codes[1:]
+	r.CodeIndex++
+	r.by = o.now().Add(life)
+	r.ExpiresAt = r.by
+}
+
+// roundCut goes on after the round's connection ended: WhatsApp ends it after the last code. Earlier, the round dials again.
+func (o *owner) roundCut(ctx context.Context) {
+	r := &o.round
+	switch {
+	case r.State == PairingWaiting && len(r.codes) == 0:
+		o.endRound(ctx, PairingExpired, CodePairExpired, "no phone scanned a code in time")
+	case r.dials >= maxRoundDials:
+		o.endRound(ctx, PairingRefused, CodeConnectionLost, "the connection ended again and again")
+	default:
+		now := o.now()
+		r.State, r.Code, r.codes, r.ExpiresAt = PairingStarting, "", nil, time.Time{}
+		r.by = now.Add(o.t.PairStart)
+		r.dialAt = now.Add(reconnectAfter(r.dials, chance(), o.t.BackoffMin, o.t.BackoffMax))
+	}
+}
+
+// scanned goes on after a phone scanned a code and the library saved the device: from now on there is a link, which has to
+// log in. WhatsApp asks for that on the old connection and ends it; if the request gets lost, the end is noticed.
+func (o *owner) scanned(ctx context.Context, event *events.PairSuccess) {
+	r := &o.round
+	if !r.Live() {
+		return
+	}
+	now := o.now()
+	l := r.link
+	r.link, r.State, r.Code, r.codes, r.ExpiresAt = nil, PairingConfirm, "", nil, time.Time{}
+	r.by = now.Add(o.t.PairConfirm)
+	l.number, l.lid = Number(event.ID.User), event.LID.ToNonAD()
+	l.paired.Store(true)
+
+	o.link, o.held, o.trouble, o.locked = l, ending{}, ending{}, false
+	o.phase, o.failures = loggingIn, 0
+	o.loginBy, o.lookAt = now.Add(o.t.Relogin), now.Add(o.t.Tick)
+	o.unasked, o.byTask, o.unscanned, o.paused, o.nextRound = 0, 0, 0, false, time.Time{}
+	if o.facts.Number == "" {
+		o.facts.Number = l.number
+	}
+	o.facts.PairedAt = now
+	o.clearEnd()
+	o.keep(ctx)
+	if r.login {
+		o.relogin()
+	}
+}
+
+// paired ends the round in success.
+func (o *owner) paired(ctx context.Context) {
+	o.round.State, o.round.Number = PairingPaired, o.link.number
+	o.roundEnded = o.now()
+}
+
+// endRound ends a live round without success, and plans the next one if one may start by itself.
+func (o *owner) endRound(ctx context.Context, state PairingState, reason, detail string) {
+	r := &o.round
+	if !r.Live() {
+		return
+	}
+	if state == PairingStopped && o.link != nil {
+		o.paired(ctx)
+		return
+	}
+	now := o.now()
+	l := r.link
+	r.link, r.State, r.Code, r.codes, r.ExpiresAt = nil, state, "", nil, time.Time{}
+	r.Reason, r.Detail = reason, detail
+	o.roundEnded = now
+	if l != nil {
+		o.retire(l)
+	}
+	if state == PairingStopped {
+		return
+	}
+	o.unscanned++
+	if o.roundsAllowed() {
+		o.nextRound = now.Add(nextRoundAfter(o.unscanned, o.t.RoundPause, o.t.RoundPauseMax))
+	}
+}
+
+// answerWaiters answers calls of Pair, once a code is live or the round has ended.
+func (o *owner) answerWaiters() {
+	if o.round.State == PairingStarting || o.round.State == PairingConfirm {
+		return
+	}
+	for _, waiter := range o.pairWaiters {
+		waiter <- o.round.PairingRound
+	}
+	o.pairWaiters = nil
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"go.mau.fi/whatsmeow"
@@ -12,112 +11,130 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Send sends a text under its message ID, after making sure that the number has an account. It returns nil only when
-// WhatsApp's server took the message with a copy for the recipient's phone in it; every other error is an *Error. Sends of
-// one account go one after the other; a send in flight does not end with the context.
+// Send sends a text under the message's ID and returns once WhatsApp's server took it with a copy for the recipient's phone
+// in it. The number is checked first; Check's kept answers count. An error is an *Error that says whether and when to try
+// again; every further try must use the same ID. Sends wait for each other, as they do in the library.
+//
+// A send that has begun is not cancelled by ctx: the library may crash when it is.
 func (a *Account) Send(ctx context.Context, m Message) (Sent, error) {
-	to, err := a.checkOne(ctx, m.To)
+	to, err := a.recipient(ctx, m.To)
 	if err != nil {
-		return Sent{}, asError(err)
+		return Sent{}, err
 	}
 	select {
 	case a.sending <- struct{}{}:
 		defer func() { <-a.sending }()
 	case <-a.stopped:
-		return Sent{}, offline(errStopping)
+		return Sent{}, stopping()
 	case <-ctx.Done():
-		return Sent{}, offline(ctx.Err())
+		return Sent{}, context.Cause(ctx)
 	}
-	l, err := a.online()
+	l, err := a.connected()
 	if err != nil {
 		return Sent{}, err
 	}
-	sent, err := a.transmit(ctx, l, m, to)
+	return a.transmit(context.WithoutCancel(ctx), l, m, to)
+}
+
+// recipient checks a number before the first send to it.
+func (a *Account) recipient(ctx context.Context, number Number) (Checked, error) {
+	answers, err := a.Check(ctx, []Number{number})
+	if answer, ok := answers[number]; ok && answer.Verdict == Registered && answer.LID == "" {
+		err = a.fetch(ctx, []Number{number}, answers) // messages need the LID; perhaps there is one by now
+	}
 	if err != nil {
-		return Sent{}, a.afterFailure(ctx, l, to, err)
+		return Checked{}, err
 	}
-	return sent, nil
+	switch answer := answers[number]; {
+	case answer.Verdict == NotRegistered:
+		return Checked{}, &Error{Code: CodeNotOnWhatsApp, Retry: RetryNever, Hint: "the number is not on WhatsApp"}
+	case answer.Verdict != Registered:
+		return Checked{}, &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp's answer left the number out"}
+	case answer.LID == "":
+		return Checked{}, &Error{Code: CodeUnresolvable, Retry: RetryNever, Hint: "WhatsApp names no address for the number"}
+	default:
+		return answer, nil
+	}
 }
 
-// asError makes an *Error of any failure of a query.
-func asError(err error) error {
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
-	return queryFailure(err)
-}
-
-// transmit sends under watch and judges the outcome.
+// transmit sends a message, and once more for the two refusals that a second try may heal.
 func (a *Account) transmit(ctx context.Context, l *link, m Message, to Checked) (Sent, error) {
-	recipient := types.NewJID(string(to.Canonical), types.DefaultUserServer)
-	lid := types.EmptyJID
-	if to.LID != "" {
-		lid = types.NewJID(to.LID, types.HiddenUserServer)
-	} else if known, err := l.client.Store.LIDs.GetLIDForPN(ctx, recipient); err == nil {
-		lid = known
-	}
-	l.guard.begin()
-	begun := time.Now()
-	response, err := a.sendAndWatch(ctx, l, recipient, m)
-	copied, failure := l.guard.end(phoneAddresses(lid, recipient))
+	lid, err := types.ParseJID(to.LID)
 	if err != nil {
-		return Sent{}, sendFailure(err)
+		return Sent{}, &Error{Code: CodeUnresolvable, Retry: RetryNever, Err: err}
 	}
-	if !copied {
-		if failure == nil {
-			failure = errors.New("the message went out without a copy for the recipient's phone")
+	a.rememberAddress(ctx, lid, to.Canonical)
+	stop := a.watchSend()
+	defer stop()
+	at, failed := a.attempt(ctx, l, m, lid)
+	if failed != nil && (failed.Code == CodeSessionRebuild || failed.Code == CodePriorContact) {
+		if failed.Code == CodeSessionRebuild {
+			if err := l.guard.sessions.DeleteAllSessions(ctx, lid.SignalAddressUser()); err != nil {
+				return Sent{}, &Error{Code: CodeStoreFailed, Retry: RetryLater, Err: err}
+			}
 		}
-		return Sent{}, &Error{
-			Code: CodeNoRecipientCopy, Retry: RetryLater, Uncertain: true, Err: failure,
-			Hint: "it is repeated under the same message ID",
-		}
+		a.log.Warn("sending once more", "message", m.ID, "reason", failed.Code)
+		at, failed = a.attempt(ctx, l, m, lid)
 	}
-	a.measured(time.Since(begun))
-	return Sent{ID: m.ID, To: to.Canonical, LID: lid.User, At: response.Timestamp}, nil
+	if failed != nil {
+		return Sent{}, failed
+	}
+	return Sent{ID: m.ID, To: to.Canonical, LID: to.LID, At: at}, nil
 }
 
-// sendAndWatch calls the library and keeps it from waiting for ever.
-//
-// The library must not be given a timeout or a context that ends: an answer that comes in at that very moment makes it
-// panic in a goroutine of its own. A send that hangs is freed by resetting the connection: the library then repeats the
-// same frame on the next one, which the recipient shows once.
-func (a *Account) sendAndWatch(ctx context.Context, l *link, to types.JID, m Message) (whatsmeow.SendResponse, error) {
-	type result struct {
-		response whatsmeow.SendResponse
-		err      error
-	}
-	done := make(chan result, 1)
-	go func() {
-		response, err := l.client.SendMessage(context.WithoutCancel(ctx), to,
-			&waE2E.Message{Conversation: proto.String(m.Text)},
-			whatsmeow.SendRequestExtra{ID: types.MessageID(m.ID), Timeout: -1})
-		done <- result{response, err}
-	}()
-	overdue := time.NewTicker(a.opts.Timing.Answer)
-	defer overdue.Stop()
-	for {
-		select {
-		case r := <-done:
-			return r.response, r.err
-		case <-overdue.C:
-			a.log.Warn("WhatsApp does not answer a message; the connection is reset", "message", string(m.ID))
-			l.client.ResetConnection()
+// attempt sends a message once and returns the server's time.
+func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID) (time.Time, *Error) {
+	l.guard.watch(phoneAddress(lid))
+	response, err := l.client.SendMessage(ctx, lid, &waE2E.Message{Conversation: proto.String(m.Text)},
+		whatsmeow.SendRequestExtra{ID: string(m.ID), Timeout: -1}) // none of its own: watchSend has one that is safe
+	copied, cause := l.guard.verdict()
+	switch {
+	case err != nil:
+		return time.Time{}, failure(err, CodeSendFailed)
+	case !copied:
+		if cause == nil {
+			cause = errors.New("the library skipped the recipient's phone")
 		}
+		return time.Time{}, &Error{
+			Code: CodeNoRecipientCopy, Retry: RetryLater, Uncertain: true,
+			Hint: "WhatsApp took the message without a copy for the recipient", Err: cause,
+		}
+	default:
+		return response.Timestamp, nil
 	}
 }
 
-// afterFailure does what helps the next try.
-func (a *Account) afterFailure(ctx context.Context, l *link, to Checked, err error) error {
-	var e *Error
-	if !errors.As(err, &e) || e.Code != CodeSessionRebuild {
-		return err
+// rememberAddress sees to it that the library knows the number behind a LID, which the stanza names. A kept answer may be
+// older than the library's table.
+func (a *Account) rememberAddress(ctx context.Context, lid types.JID, number Number) {
+	known, err := a.container.LIDMap.GetPNForLID(ctx, lid)
+	if err == nil && known.IsEmpty() {
+		err = a.container.LIDMap.PutLIDMapping(ctx, lid, types.NewJID(string(number), types.DefaultUserServer))
 	}
-	for _, address := range phoneAddresses(types.NewJID(to.LID, types.HiddenUserServer), types.NewJID(string(to.Canonical), types.DefaultUserServer)) {
-		user := strings.TrimSuffix(address, ":0")
-		if dropErr := l.client.Store.Sessions.DeleteAllSessions(ctx, user); dropErr != nil {
-			return errors.Join(e, dropErr)
+	if err != nil {
+		a.log.Warn("the number behind a LID was not remembered", "error", err)
+	}
+}
+
+// watchSend gives a send that gets no answer a new connection, again and again until it ends: the library then repeats the
+// same stanza or gives up. Its own time-outs do not cover all cases, and one of them can crash the process.
+func (a *Account) watchSend() (stop func()) {
+	ended := make(chan struct{})
+	a.work.start(func() {
+		ticker := time.NewTicker(a.opts.Timing.Send)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				a.post(func(ctx context.Context, o *owner) {
+					o.reset(ctx, CodeConnectionSilent, "a message got no answer")
+				})
+			case <-ended:
+				return
+			case <-a.stopped:
+				return
+			}
 		}
-	}
-	return err
+	})
+	return func() { close(ended) }
 }

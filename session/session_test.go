@@ -1,8 +1,8 @@
 package session_test
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,264 +13,358 @@ import (
 	"whatsappd/simulator"
 )
 
-func TestPairsChecksAndSendsWithoutAWarning(t *testing.T) {
+func TestPairCheckAndSendWithoutAComplaint(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 2)
-	w.run()
+	w := newWorld(t)
 	w.pair()
-	require.Equal(t, session.Number(owner), w.account.Status().Number)
-	require.Equal(t, session.PairingPaired, w.account.Pairing().State)
-	require.Empty(t, w.account.Pairing().Code, "a used code is not shown any more")
+	status := w.account.Status()
+	require.Equal(t, session.Number(ana), status.Number)
+	require.False(t, status.Confirm)
+	require.NotEmpty(t, status.LID)
+	require.False(t, status.LastAnswer.IsZero())
 
-	answers, err := w.account.Check(t.Context(), []session.Number{session.Number(contact(1)), stranger, session.Number(contact(1))})
-	require.NoError(t, err)
-	require.Equal(t, session.Registered, answers[session.Number(contact(1))].Verdict)
-	require.NotEmpty(t, answers[session.Number(contact(1))].LID)
-	require.Equal(t, session.NotRegistered, answers[stranger].Verdict)
-
-	require.NoError(t, w.send(contact(1), "hello"))
-	require.Equal(t, "hello", w.inbox(contact(1), 1)[0].Text)
-	require.Equal(t, contact(1), w.inbox(owner, 1)[0].SentTo)
-	var e *session.Error
-	require.ErrorAs(t, w.send(stranger, "hello"), &e)
-	require.Equal(t, session.CodeNotOnWhatsApp, e.Code)
-	require.Zero(t, w.sim.Counters().NoRecipientCopy)
-	w.calm()
-}
-
-func TestFreshAnswersAreNotAskedAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 1)
-	w.run()
-	w.pair()
 	before := w.sim.Counters().UsyncQueries
-	for range 3 {
-		_, err := w.account.Check(t.Context(), []session.Number{session.Number(contact(1)), stranger})
-		require.NoError(t, err)
-	}
-	require.Equal(t, before+1, w.sim.Counters().UsyncQueries)
+	answers, err := w.account.Check(t.Context(), []session.Number{bea, nobody, cem, bea})
+	require.NoError(t, err)
+	require.Equal(t, before+1, w.sim.Counters().UsyncQueries, "one query for all")
+	require.Equal(t, session.Registered, answers[bea].Verdict)
+	require.Equal(t, session.Number(bea), answers[bea].Canonical)
+	require.Equal(t, session.NotRegistered, answers[nobody].Verdict)
+	_, err = w.account.Check(t.Context(), []session.Number{bea, nobody})
+	require.NoError(t, err)
+	require.Equal(t, before+1, w.sim.Counters().UsyncQueries, "kept answers are not asked for again")
+
+	sent, err := w.send(bea, "hello")
+	require.NoError(t, err)
+	got := w.read(bea, 1)[0]
+	require.Equal(t, "hello", got.Text)
+	require.Equal(t, string(sent.ID), got.ID)
+	require.Equal(t, bea, w.read(ana, 1)[0].SentTo, "the own phone has a copy")
+
+	_, err = w.send(nobody, "hello")
+	requireCode(t, err, session.CodeNotOnWhatsApp, session.RetryNever)
+	require.Zero(t, w.sim.Counters().NoRecipientCopy)
+	w.isCalm()
 }
 
-func TestManyNumbersGoInBatches(t *testing.T) {
+func TestChecksOfTheSameNumberAskOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 60)
-	w.run()
+	w := newWorld(t)
+	w.opts.CheckCachePositive = 0
 	w.pair()
 	var numbers []session.Number
 	for i := range 120 {
-		numbers = append(numbers, session.Number(contact(i+1)))
+		numbers = append(numbers, session.Number(fmt.Sprintf("49152%08d", i)))
 	}
-	before := w.sim.Counters().UsyncQueries
-	answers, err := w.account.Check(t.Context(), numbers)
+	before := w.sim.Counters().UsyncUsers
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			answers, err := w.account.Check(t.Context(), numbers)
+			if err != nil || len(answers) != len(numbers) {
+				t.Errorf("%d answers, %v", len(answers), err)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, before+len(numbers), w.sim.Counters().UsyncUsers)
+}
+
+func TestASendWithoutACopyForTheRecipientIsNotSent(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{false, true} {
+		t.Run(fmt.Sprintf("known contact %t", known), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.pair()
+			if known {
+				_, err := w.send(bea, "first")
+				require.NoError(t, err)
+			}
+			answers, err := w.account.Check(t.Context(), []session.Number{bea})
+			require.NoError(t, err)
+			lid, _, _ := strings.Cut(answers[bea].LID, "@")
+			_, err = w.db.ExecContext(t.Context(), fmt.Sprintf(`CREATE TRIGGER broken BEFORE INSERT ON whatsmeow_identity_keys
+				WHEN NEW.their_id = '%s_1:0' BEGIN SELECT RAISE(ABORT, 'the test breaks this'); END`, lid))
+			require.NoError(t, err)
+
+			id := w.account.NewMessageID()
+			message := session.Message{ID: id, To: bea, Text: "hello"}
+			_, err = w.account.Send(t.Context(), message)
+			e := requireCode(t, err, session.CodeNoRecipientCopy, session.RetryLater)
+			require.True(t, e.Uncertain)
+
+			_, err = w.db.ExecContext(t.Context(), `DROP TRIGGER broken`)
+			require.NoError(t, err)
+			sent, err := w.account.Send(t.Context(), message)
+			require.NoError(t, err)
+			require.Equal(t, id, sent.ID)
+			entries := w.read(bea, 1)
+			require.Equal(t, "hello", entries[len(entries)-1].Text)
+			require.Zero(t, entries[len(entries)-1].Duplicates)
+		})
+	}
+}
+
+func TestAConnectionThatEndsComesBack(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{simulator.KickDrop, simulator.KickClose, simulator.Kick503, simulator.Kick515, "500"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.pair()
+			logins := w.sim.Counters().Logins
+			require.NoError(t, w.sim.Kick(ana, mode))
+			w.wait("another login", func() bool {
+				return w.sim.Counters().Logins > logins && w.account.Status().State == session.Online
+			})
+			_, err := w.send(bea, "back again")
+			require.NoError(t, err)
+			w.read(bea, 1)
+		})
+	}
+}
+
+func TestALostRequestToLogInIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	for i := range 6 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, simulator.Options{CloseGrace: -1})
+			w.pair()
+		})
+	}
+}
+
+func TestALogOutByThePhoneIsKeptAndStartsARound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.pair()
+	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
+	w.waitCode(2)
+	facts, err := w.keeper.Facts(t.Context(), "")
 	require.NoError(t, err)
-	require.Equal(t, before+3, w.sim.Counters().UsyncQueries)
-	for i, number := range numbers {
-		want := session.Registered
-		if i >= 60 {
-			want = session.NotRegistered
-		}
-		require.Equal(t, want, answers[number].Verdict, number)
-	}
+	require.Equal(t, session.LoggedOut, facts.EndState)
+	require.Equal(t, session.CodeLoggedOut, facts.EndReason)
+	require.Equal(t, session.Number(ana), facts.Number)
+	require.False(t, facts.ByUs)
+	w.scan(ana)
+	require.False(t, w.account.Status().Confirm)
+}
+
+func TestWithoutAutoALogOutStartsNoRoundButATaskDoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Timing.TaskRoundPause = time.Nanosecond
+	w.pair()
+	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
+	w.waitState(session.LoggedOut)
+	require.Equal(t, session.CodeLoggedOut, w.account.Status().Reason)
+	require.Equal(t, 1, w.account.Pairing().Round)
+	w.wait("a round for a task", func() bool { w.account.NeedsPairing(); return w.account.Pairing().Code != "" })
+}
+
+func TestAnotherNumberWaitsForItsConfirmation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.pair()
+	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
+	w.waitCode(2)
+	w.scan(another)
+	require.True(t, w.account.Status().Confirm)
+	w.halt()
+	w.run()
+	w.waitState(session.Online)
+	require.True(t, w.account.Status().Confirm, "a restart confirms nothing")
+	require.NoError(t, w.account.ConfirmNumber(t.Context()))
+	w.wait("confirmed", func() bool { return !w.account.Status().Confirm })
+}
+
+func TestLogOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.run()
+	w.waitCode(1)
+	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
+	w.wait("the round ends", func() bool { return w.account.Pairing().State == session.PairingStopped })
+	w.waitState(session.Unpaired)
+
+	round, err := w.account.Pair(t.Context())
+	require.NoError(t, err)
+	joined, err := w.account.Pair(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, round.Round, joined.Round)
+	w.scan(ana)
+	_, err = w.account.Pair(t.Context())
+	require.ErrorIs(t, err, session.ErrAlreadyPaired)
+
+	require.NoError(t, w.account.Logout(t.Context()))
+	w.waitState(session.LoggedOut)
+	require.Equal(t, session.CodeLogoutRequested, w.account.Status().Reason)
+	require.False(t, w.account.Status().Paired())
+	require.False(t, w.account.Pairing().Live())
+	_, err = w.send(bea, "no")
+	requireCode(t, err, session.CodeNotPaired, session.RetryOnline)
+	w.halt()
+	w.run()
+	w.waitState(session.LoggedOut)
+	require.Equal(t, session.PairingIdle, w.account.Pairing().State, "no round by itself after a log-out of ours")
 }
 
 func TestARestartNeedsNoPairing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
-	w.run()
+	w := newWorld(t)
 	w.pair()
-	require.NoError(t, w.send(contact(1), "before"))
-	w.stop()
+	_, err := w.send(bea, "before")
+	require.NoError(t, err)
+	w.halt()
 	w.run()
-	w.state(session.Online)
-	require.NoError(t, w.send(contact(1), "after"))
-	require.Len(t, w.inbox(contact(1), 2), 2)
+	w.waitState(session.Online)
+	_, err = w.send(bea, "after")
+	require.NoError(t, err)
+	require.Len(t, w.read(bea, 2), 2)
 	require.Equal(t, 1, w.sim.Counters().Pairings)
-	w.calm()
+	w.isCalm()
 }
 
-func TestLostConnectionsComeBack(t *testing.T) {
-	t.Parallel()
-	for _, how := range []string{"drop", "close", "503", "515"} {
-		t.Run(how, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, 1)
-			w.run()
-			w.pair()
-			logins := w.sim.Counters().Logins
-			require.NoError(t, w.sim.Kick(owner, how))
-			w.until("another log-in", func() bool {
-				return w.sim.Counters().Logins > logins && w.account.Status().State == session.Online
-			})
-			require.NoError(t, w.send(contact(1), "hello"))
-			w.inbox(contact(1), 1)
-		})
-	}
-}
-
-func TestALostRestartAfterPairingIsSurvived(t *testing.T) {
-	t.Parallel()
-	for round := range 5 {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, 0, simulator.Options{CloseGrace: -1})
-			w.run()
-			w.pair()
-		})
-	}
-}
-
-func TestThePhoneRemovingUsIsKeptAndStartsARound(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 0)
-	w.run()
-	w.pair()
-	require.NoError(t, w.sim.Kick(owner, "device_removed"))
-	w.until("another code", func() bool { return w.account.Pairing().Round == 2 && w.account.Pairing().Code != "" })
-	facts, err := w.keeper.Facts(t.Context(), session.DefaultAccount)
-	require.NoError(t, err)
-	require.Equal(t, session.CodeLoggedOut, facts.EndReason)
-	require.False(t, facts.ByUs)
-	require.Equal(t, session.Number(owner), facts.Number, "whose it was stays known")
-	w.pair()
-	w.until("paired", func() bool { return w.account.Status().Paired() })
-	require.False(t, w.account.Status().Confirm, "the same number needs no confirmation")
-}
-
-func TestAnotherNumberNeedsAConfirmation(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 1)
-	w.run()
-	w.pair()
-	require.NoError(t, w.sim.Kick(owner, "device_removed"))
-	w.until("another code", func() bool { return w.account.Pairing().Round == 2 && w.account.Pairing().Code != "" })
-	require.NoError(t, w.sim.Scan(t.Context(), contact(1), w.account.Pairing().Code))
-	w.state(session.Online)
-	require.True(t, w.account.Status().Confirm)
-	w.stop()
-	w.run()
-	w.state(session.Online)
-	require.True(t, w.account.Status().Confirm, "a restart confirms nothing")
-	require.NoError(t, w.account.ConfirmNumber(t.Context()))
-	require.False(t, w.account.Status().Confirm)
-}
-
-func TestLogOutEndsTheLinkAndStartsNoRound(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 0)
-	w.run()
-	w.code()
-	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
-	w.state(session.Unpaired) // the log-out ended the first round
-	round, err := w.account.Pair(t.Context())
-	require.NoError(t, err)
-	require.NotEmpty(t, round.Code)
-	again, err := w.account.Pair(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, round.Round, again.Round, "a second call joins the round")
-	w.pair()
-	_, err = w.account.Pair(t.Context())
-	require.ErrorIs(t, err, session.ErrAlreadyPaired)
-	require.NoError(t, w.account.Logout(t.Context()))
-	require.Equal(t, session.LoggedOut, w.account.Status().State)
-	require.False(t, w.account.Pairing().Live(), "nobody asked for a round")
-	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
-	w.account.NeedsPairing()
-	w.code()
-	require.Error(t, w.send(contact(1), "x"))
-}
-
-func TestCodesRunOutAndRoundsEnd(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 0, simulator.Options{FirstCodeLife: time.Minute, CodeLife: time.Minute})
-	w.options.Timing.FirstCode, w.options.Timing.Code = 20*time.Millisecond, 10*time.Millisecond
-	w.run()
-	w.until("two rounds end", func() bool {
-		p := w.account.Pairing()
-		return p.Round == 2 && p.State == session.PairingExpired
-	})
-	require.Equal(t, session.CodePairExpired, w.account.Pairing().Reason)
-	require.Equal(t, session.Unpaired, w.account.Status().State)
-}
-
-func TestATakeoverIsAnsweredOnceAndThenLeft(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 0)
-	w.run()
-	w.pair()
-	require.NoError(t, w.sim.Kick(owner, "replaced"))
-	w.state(session.Replaced)
-	w.state(session.Online)
-	require.NoError(t, w.sim.Kick(owner, "replaced"))
-	w.state(session.Replaced)
-	require.ErrorIs(t, func() error { _, err := w.account.Pair(t.Context()); return err }(), session.ErrAlreadyPaired)
-	require.Equal(t, session.Replaced, w.account.Status().State)
-}
-
-func TestRefusedLoginsHaveTheirOwnStates(t *testing.T) {
-	t.Parallel()
-	for mode, want := range map[string]session.State{
-		"402": session.TempBanned,
-		"403": session.Locked,
-		"405": session.Outdated,
-		"406": session.Locked,
-		"409": session.Backoff,
-	} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, 0)
-			w.options.Timing.Backoff, w.options.Timing.BackoffMost = time.Minute, time.Minute
-			w.run()
-			w.pair()
-			require.NoError(t, w.sim.Kick(owner, mode))
-			if mode == "402" {
-				w.until("the ban is over", func() bool { return w.saw(session.TempBanned) && w.account.Status().State == session.Online })
-				return
-			}
-			w.state(want)
-			require.NotEmpty(t, w.account.Status().Reason)
-			require.NotEmpty(t, w.account.Status().Detail)
-		})
-	}
-}
-
-func TestTwoWayTrafficLosesNothing(t *testing.T) {
+func TestTrafficBothWaysLosesNothing(t *testing.T) {
 	t.Parallel()
 	const each = 100
-	w := newWorld(t, 1)
-	w.run()
+	w := newWorld(t)
 	w.pair()
-	require.NoError(t, w.send(contact(1), "first"))
-	w.inbox(contact(1), 1)
-	_, err := w.sim.Write(t.Context(), contact(1), owner, "first")
+	_, err := w.send(bea, "first")
 	require.NoError(t, err)
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	w.read(bea, 1)
+	_, err = w.sim.Write(t.Context(), bea, ana, "first")
+	require.NoError(t, err)
+	var writing sync.WaitGroup
+	writing.Go(func() {
 		for i := range each {
-			if _, err := w.sim.Write(t.Context(), contact(1), owner, fmt.Sprint(i)); err != nil {
+			if _, err := w.sim.Write(t.Context(), bea, ana, fmt.Sprint(i)); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 	for i := range each {
-		require.NoError(t, w.send(contact(1), fmt.Sprint(i)))
+		_, err := w.send(bea, fmt.Sprint(i))
+		require.NoError(t, err)
 	}
-	wg.Wait()
-	w.until("all incoming messages", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.messages) == each+1
-	})
-	require.Len(t, w.inbox(contact(1), each+1), each+1)
+	writing.Wait()
+	w.wait("all that Bea wrote", func() bool { return len(told[session.MessageReceived](w)) == each+1 })
+	require.Len(t, w.read(bea, each+1), each+1)
 	require.Zero(t, w.sim.Counters().Replayed)
 }
 
-func TestAnOfflineAccountSaysSo(t *testing.T) {
+func TestAMessageNobodyTookComesAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := newWorld(t)
+	w.pair()
+	w.mu.Lock()
+	w.refuse = 4 // more than one connection's tries
+	w.mu.Unlock()
+	_, err := w.sim.Write(t.Context(), bea, ana, "important")
+	require.NoError(t, err)
+	w.wait("the message", func() bool { return len(told[session.MessageReceived](w)) == 1 })
+	got := told[session.MessageReceived](w)[0]
+	require.Equal(t, "important", got.Text)
+	require.Equal(t, session.Number(bea), got.From)
+}
+
+func TestATakeOverIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	require.NoError(t, w.sim.Kick(ana, simulator.KickReplaced))
+	w.wait("replaced, then online", func() bool { return seen(w, session.Replaced, session.Online) })
+	logins := w.sim.Counters().Logins
+	require.NoError(t, w.sim.Kick(ana, simulator.KickReplaced))
+	w.wait("replaced for good", func() bool { return seen(w, session.Replaced, session.Online, session.Replaced) })
+	require.Equal(t, session.CodeReplaced, w.account.Status().Reason)
+	require.Equal(t, logins, w.sim.Counters().Logins)
+}
+
+func TestRefusedLogins(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[int]session.State{
+		401: session.LoggedOut, 402: session.TempBanned, 403: session.Locked,
+		405: session.Outdated, 406: session.Locked, 409: session.Backoff,
+	} {
+		t.Run(fmt.Sprint(reason), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.opts.Timing.BackoffMax = time.Hour
+			w.opts.Timing.BackoffMin = time.Minute
+			w.opts.Timing.Stable = time.Nanosecond // the first dial comes at once
+			w.pair()
+			require.NoError(t, w.sim.Kick(ana, fmt.Sprint(reason)))
+			w.waitState(want)
+			status := w.account.Status()
+			require.NotEmpty(t, status.Reason)
+			require.NotEmpty(t, status.Detail)
+			if reason == 409 {
+				require.Equal(t, "connect_refused_409", status.Reason)
+			}
+		})
+	}
+}
+
+func TestCodesRunOutAndRoundsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.opts.Timing.FirstCode, w.opts.Timing.NextCode = 20*time.Millisecond, 10*time.Millisecond
 	w.run()
-	_, err := w.account.Check(t.Context(), []session.Number{session.Number(contact(1))})
+	w.wait("three rounds", func() bool {
+		p := w.account.Pairing()
+		return p.Round == 3 && p.State == session.PairingExpired
+	})
+	require.Equal(t, session.CodePairExpired, w.account.Pairing().Reason)
+	require.Equal(t, session.Unpaired, w.account.Status().State)
+	codes := map[string]bool{}
+	for _, event := range told[session.PairingChanged](w) {
+		if event.Round.State == session.PairingWaiting {
+			codes[event.Round.Code] = true
+		}
+	}
+	require.Len(t, codes, 3*6, "each code once")
+}
+
+func TestAnIDIsMadeWithoutALink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run()
+	require.Regexp(t, `^3EB0[0-9A-F]{18}$`, w.account.NewMessageID())
+	require.NotEqual(t, w.account.NewMessageID(), w.account.NewMessageID())
+}
+
+// seen tells whether these states were told in this order, others between them.
+func seen(w *world, states ...session.State) bool {
+	for _, event := range told[session.StatusChanged](w)[lastPairing(w):] {
+		if len(states) > 0 && event.Status.State == states[0] {
+			states = states[1:]
+		}
+	}
+	return len(states) == 0
+}
+
+// lastPairing returns how many states were told until the account was first online.
+func lastPairing(w *world) int {
+	for i, event := range told[session.StatusChanged](w) {
+		if event.Status.State == session.Online {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func requireCode(t *testing.T, err error, code string, retry session.Retry) *session.Error {
+	t.Helper()
 	var e *session.Error
-	require.True(t, errors.As(err, &e))
-	require.Equal(t, session.CodeNotPaired, e.Code)
-	require.Equal(t, session.RetryOnline, e.Retry)
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, code, e.Code)
+	require.Equal(t, retry, e.Retry)
+	return e
 }

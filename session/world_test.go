@@ -3,10 +3,10 @@ package session_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,202 +18,223 @@ import (
 	"whatsappd/simulator"
 )
 
+// The people of these tests.
 const (
-	owner    = "4917600000001"
-	stranger = "4917600000999" // not on WhatsApp
-	patience = 30 * time.Second
+	ana     = "5511900000001" // whose account it is
+	bea     = "4915100000001"
+	cem     = "4915100000002"
+	nobody  = "4915100000009" // not on WhatsApp
+	another = "5511900000002" // another owner
 )
 
-func contact(i int) string { return fmt.Sprintf("49176100%05d", i) }
+// patience is how long tests wait for what must happen.
+const patience = 30 * time.Second
 
-// world is a simulator, the account under test, and what it told.
+// world is one test's simulator, the account under test, and what it told.
 type world struct {
 	t       *testing.T
 	sim     *simulator.Server
-	dir     string
-	keeper  *memory
-	options session.Options
+	db      *sql.DB
+	keeper  *keeper
+	opts    session.Options
 	account *session.Account
-	stop    func()
+	halt    func()
 
-	mu       sync.Mutex
-	states   []session.State
-	messages []session.MessageReceived
-	changed  chan struct{}
+	mu     sync.Mutex
+	events []session.Event
+	more   chan struct{} // closed and replaced with every event
+	refuse int           // so many messages are not taken
 }
 
-func newWorld(t *testing.T, contacts int, opts ...simulator.Options) *world {
+func newWorld(t *testing.T, opts ...simulator.Options) *world {
 	t.Helper()
 	var o simulator.Options
 	if len(opts) > 0 {
 		o = opts[0]
 	}
 	o.RootPrivate = rootPrivate
-	w := &world{t: t, sim: simulator.Start(t, o), dir: t.TempDir(), keeper: newMemory(), changed: make(chan struct{})}
-	require.NoError(t, w.sim.AddAccount(simulator.AccountSpec{Number: owner, Name: "Owner"}))
-	require.NoError(t, w.sim.AddAccount(simulator.AccountSpec{Number: stranger, Unregistered: true}))
-	for i := range contacts {
-		require.NoError(t, w.sim.AddAccount(simulator.AccountSpec{Number: contact(i + 1), Name: fmt.Sprintf("Contact %d", i+1)}))
+	w := &world{t: t, sim: simulator.Start(t, o), keeper: newKeeper(), more: make(chan struct{})}
+	for _, spec := range []simulator.AccountSpec{
+		{Number: ana, Name: "Ana"}, {Number: bea, Name: "Bea"}, {Number: cem, Name: "Cem"},
+		{Number: another, Name: "Another"}, {Number: nobody, Unregistered: true},
+	} {
+		require.NoError(t, w.sim.AddAccount(spec))
 	}
-	w.options = session.Options{
-		Account: session.DefaultAccount, Keeper: w.keeper, PairingAuto: true, PairingRounds: 2,
+	path := filepath.Join(t.TempDir(), "whatsapp.db")
+	db, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=20000&_txlock=immediate")
+	require.NoError(t, err)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	w.db = db
+	w.opts = session.Options{
+		DB: db, Keeper: w.keeper, Observe: w.observe, PairingRounds: 3,
 		CheckCachePositive: time.Hour, CheckCacheNegative: time.Hour,
-		Simulator: &session.Simulator{Addr: w.sim.Addr()},
-		Logger:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Simulator: &session.Simulator{Addr: w.sim.Addr(), RootKey: w.sim.RootKey()},
+		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Timing: session.Timing{
-			LoginPatience: 2 * time.Second, RestartWait: 2 * time.Second, Backoff: 20 * time.Millisecond, BackoffMost: time.Second,
-			ReplacedWait: 50 * time.Millisecond, RoundPause: 50 * time.Millisecond, PairPause: 50 * time.Millisecond, Answer: 2 * time.Second,
+			BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Tick: 50 * time.Millisecond,
+			ReplacedRetry: 50 * time.Millisecond, RoundPause: 50 * time.Millisecond, TaskRoundPause: 50 * time.Millisecond,
+			Relogin: 3 * time.Second, Send: 3 * time.Second, Observe: 10 * time.Millisecond,
+			PingMin: time.Second, PingMax: 2 * time.Second, PingAnswer: 3 * time.Second,
 		},
 	}
 	return w
 }
 
-// run opens the account on the world's files and runs it until the test ends or stop is called.
+// run opens the account and runs it until the test ends or halt is called.
 func (w *world) run() {
 	w.t.Helper()
-	path := filepath.Join(w.dir, "whatsapp.db")
-	db, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_txlock=immediate&_busy_timeout=20000")
-	require.NoError(w.t, err)
-	db.SetMaxOpenConns(1)
-	options := w.options
-	options.DB, options.Observe = db, w.observe
-	account, err := session.Open(w.t.Context(), options)
+	account, err := session.Open(w.t.Context(), w.opts)
 	require.NoError(w.t, err)
 	w.account = account
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := account.Run(ctx); err != nil {
-			w.t.Errorf("run: %v", err)
-		}
-	}()
-	w.stop = sync.OnceFunc(func() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- account.Run(ctx) }()
+	w.halt = sync.OnceFunc(func() {
 		cancel()
-		<-done
-		require.NoError(w.t, db.Close())
+		require.NoError(w.t, <-ended)
 	})
-	w.t.Cleanup(w.stop)
+	w.t.Cleanup(w.halt)
 }
 
 func (w *world) observe(_ context.Context, event session.Event) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch event := event.(type) {
-	case session.StatusChanged:
-		w.states = append(w.states, event.Status.State)
-	case session.MessageReceived:
-		w.messages = append(w.messages, event)
+	if _, isMessage := event.(session.MessageReceived); isMessage && w.refuse > 0 {
+		w.refuse--
+		return errors.New("the test takes no message")
 	}
-	close(w.changed)
-	w.changed = make(chan struct{})
+	w.events = append(w.events, event)
+	close(w.more)
+	w.more = make(chan struct{})
 	return nil
 }
 
-// until waits for a condition, which is asked after every event.
-func (w *world) until(what string, holds func() bool) {
+// wait returns once a condition holds; it is asked after every event.
+func (w *world) wait(what string, holds func() bool) {
 	w.t.Helper()
 	late := time.After(patience)
 	for {
 		w.mu.Lock()
-		changed := w.changed
+		more := w.more
 		w.mu.Unlock()
 		if holds() {
 			return
 		}
 		select {
-		case <-changed:
+		case <-more:
 		case <-late:
-			w.t.Fatalf("not reached: %s; state %+v, round %s", what, w.account.Status(), w.account.Pairing().State)
+			round := w.account.Pairing()
+			round.Code = ""
+			w.t.Fatalf("did not happen: %s; %+v, %+v", what, w.account.Status(), round)
 		}
 	}
 }
 
-func (w *world) state(want session.State) {
+func (w *world) waitState(state session.State) {
 	w.t.Helper()
-	w.until("state "+string(want), func() bool { return w.account.Status().State == want })
+	w.wait("state "+string(state), func() bool { return w.account.Status().State == state })
 }
 
-// saw tells whether the account was in a state.
-func (w *world) saw(state session.State) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Contains(w.states, state)
-}
-
-// code waits for a live pairing code.
-func (w *world) code() string {
+// waitCode returns the code of a round once one is live.
+func (w *world) waitCode(round int) string {
 	w.t.Helper()
-	w.until("a code is live", func() bool { return w.account.Pairing().Code != "" })
+	w.wait("a code", func() bool { p := w.account.Pairing(); return p.Round >= round && p.Code != "" })
 	return w.account.Pairing().Code
 }
 
-// pair lets the owner's phone scan the code and waits until the account is online.
+// scan lets a phone scan the code that is live, and waits until the account is online.
+func (w *world) scan(number string) {
+	w.t.Helper()
+	require.NoError(w.t, w.sim.Scan(w.t.Context(), number, w.waitCode(1)))
+	w.wait("paired and online", func() bool {
+		return w.account.Status().State == session.Online && w.account.Pairing().State == session.PairingPaired
+	})
+}
+
+// pair runs the account and links it to Ana's phone.
 func (w *world) pair() {
 	w.t.Helper()
-	require.NoError(w.t, w.sim.Scan(w.t.Context(), owner, w.code()))
-	w.state(session.Online)
+	w.run()
+	w.scan(ana)
 }
 
-func (w *world) send(to, text string) error {
-	_, err := w.account.Send(w.t.Context(), session.Message{ID: w.account.NewMessageID(), To: session.Number(to), Text: text})
-	return err
+func (w *world) send(to, text string) (session.Sent, error) {
+	return w.account.Send(w.t.Context(), session.Message{ID: w.account.NewMessageID(), To: session.Number(to), Text: text})
 }
 
-func (w *world) inbox(number string, count int) []simulator.Entry {
+// read returns an inbox once it holds so many messages.
+func (w *world) read(number string, count int) []simulator.Entry {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	err := w.sim.WaitInbox(ctx, number, func(entries []simulator.Entry) bool { return len(entries) >= count })
-	require.NoError(w.t, err)
+	require.NoError(w.t, err, "messages at %s: %d of %d", number, len(w.sim.Inbox(number)), count)
 	return w.sim.Inbox(number)
 }
 
-func (w *world) calm() {
-	w.t.Helper()
-	require.Zero(w.t, w.account.LogCounts()["warn"], "warnings of the protocol library")
-	require.Zero(w.t, w.account.LogCounts()["error"], "errors of the protocol library")
-}
-
-// memory keeps what an account needs kept.
-type memory struct {
-	mu      sync.Mutex
-	numbers map[session.Number]session.Checked
-	facts   session.Facts
-}
-
-func newMemory() *memory { return &memory{numbers: map[session.Number]session.Checked{}} }
-
-func (m *memory) CheckedNumbers(_ context.Context, _ session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	found := map[session.Number]session.Checked{}
-	for _, number := range numbers {
-		if answer, ok := m.numbers[number]; ok {
-			found[number] = answer
+// told returns the events of one kind so far.
+func told[E session.Event](w *world) []E {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var events []E
+	for _, event := range w.events {
+		if e, ok := event.(E); ok {
+			events = append(events, e)
 		}
 	}
+	return events
+}
+
+// isCalm fails the test if the library complained.
+func (w *world) isCalm() {
+	w.t.Helper()
+	counts := w.account.LogCounts()
+	require.Zero(w.t, counts["warn"]+counts["error"], "complaints of the library: %v", counts)
+}
+
+// keeper keeps in memory what an account needs kept.
+type keeper struct {
+	mu      sync.Mutex
+	facts   session.Facts
+	answers map[session.Number]session.Checked
+}
+
+func newKeeper() *keeper { return &keeper{answers: map[session.Number]session.Checked{}} }
+
+func (k *keeper) CheckedNumbers(_ context.Context, _ session.AccountID, numbers []session.Number) (map[session.Number]session.Checked, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := maps.Clone(k.answers)
+	maps.DeleteFunc(found, func(number session.Number, _ session.Checked) bool {
+		for _, wanted := range numbers {
+			if wanted == number {
+				return false
+			}
+		}
+		return true
+	})
 	return found, nil
 }
 
-func (m *memory) KeepChecked(_ context.Context, _ session.AccountID, answers []session.Checked) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (k *keeper) KeepChecked(_ context.Context, _ session.AccountID, answers []session.Checked) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, answer := range answers {
-		m.numbers[answer.Number] = answer
+		k.answers[answer.Number] = answer
 	}
 	return nil
 }
 
-func (m *memory) Facts(context.Context, session.AccountID) (session.Facts, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.facts, nil
+func (k *keeper) Facts(context.Context, session.AccountID) (session.Facts, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.facts, nil
 }
 
-func (m *memory) KeepFacts(_ context.Context, _ session.AccountID, facts session.Facts) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.facts = facts
+func (k *keeper) KeepFacts(_ context.Context, _ session.AccountID, facts session.Facts) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.facts = facts
 	return nil
 }

@@ -50,7 +50,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (_
 			a.close()
 		}
 	}()
-	if err := session.SetUp(log, cfg.Device.Name, cfg.Simulator.RootKey); err != nil {
+	if err := setUpProcess(cfg, log); err != nil {
 		return nil, err
 	}
 	if a.db, err = store.Open(ctx, cfg.DataDir, store.Options{Simulated: cfg.Simulator.RootKey, Logger: log}); err != nil {
@@ -103,6 +103,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 		Account:            session.DefaultAccount,
 		DB:                 keys,
 		Keeper:             a.db,
+		DeviceName:         cfg.Device.Name,
 		PairingAuto:        cfg.Pairing.Auto,
 		PairingRounds:      cfg.Pairing.Rounds,
 		Proxy:              cfg.Proxy,
@@ -114,7 +115,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 		},
 	}
 	if cfg.Simulator.Addr != "" {
-		options.Simulator = &session.Simulator{Addr: cfg.Simulator.Addr}
+		options.Simulator = &session.Simulator{Addr: cfg.Simulator.Addr, RootKey: cfg.Simulator.RootKey}
 	}
 	return session.Open(ctx, options)
 }

@@ -121,7 +121,7 @@ func TestBadCallsAreRefusedAndNothingIsStored(t *testing.T) {
 		{"wrong token", without("/ws/login/"+back, "Authorization: Token token=wrong-token-of-some-length\r\n"), 401, unauthorized},
 		{"bearer is not for /ws", without("/ws/login/"+back, "Authorization: Bearer "+testToken+"\r\n"), 401, unauthorized},
 		{"unknown path", call("POST", "/ws/nothing"), 404, invalid},
-		{"unknown capitals", call("POST", "/WS/check/4915112345678/"+back), 404, invalid},
+		{"unknown capitals", call("POST", "/WS/check/4915112345678/"+back), 404, "Invalid path"},
 		{"GET does nothing", call("GET", "/ws/check/4915112345678/"+back), 405, `"status":"failed"`},
 		{"HEAD does nothing", call("HEAD", "/ws/check/4915112345678/"+back), 405, ""},
 		{"no return URL", call("POST", "/ws/check/4915112345678"), 400, `"status":"failed"`},

@@ -11,6 +11,7 @@ import (
 
 	"whatsappd/callback"
 	"whatsappd/notify"
+	"whatsappd/session"
 )
 
 type serveCommand struct {
@@ -36,6 +37,15 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 		return err
 	}
 	return a.Run(ctx)
+}
+
+// setUpProcess sets what holds for the whole process and must be set before the first client exists.
+func setUpProcess(cfg Config, log *slog.Logger) error {
+	session.QuietSignal(log)
+	if cfg.Simulator.RootKey == "" {
+		return nil
+	}
+	return session.UseRootKey(cfg.Simulator.RootKey)
 }
 
 // newNotifier builds what operators see: the terminal, and Slack when there is a token for it.

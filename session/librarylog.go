@@ -1,0 +1,149 @@
+package session
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	waLog "go.mau.fi/whatsmeow/util/log"
+)
+
+// libraryLog is whatsmeow's way into our log. It counts lines per level, hides numbers, and drops debug lines altogether:
+// they hold whole stanzas, pairing codes among them. It also sees every stanza pass, which is how we know when WhatsApp
+// last answered: the library tells nobody.
+type libraryLog struct {
+	log    *slog.Logger
+	now    func() time.Time
+	counts [4]atomic.Int64 // by level
+
+	lastAnswer atomic.Int64 // unix nanoseconds of the last stanza that came in
+	roundTrip  atomic.Int64 // nanoseconds between the last ping and its answer
+
+	mu     sync.Mutex
+	pingID string
+	pinged time.Time
+}
+
+// The levels of whatsmeow's log.
+const (
+	levelDebug = iota
+	levelInfo
+	levelWarn
+	levelError
+)
+
+func newLibraryLog(log *slog.Logger, now func() time.Time) *libraryLog {
+	return &libraryLog{log: log, now: now}
+}
+
+// levels returns how many lines of each level there were.
+func (l *libraryLog) levels() map[string]int {
+	counts := map[string]int{}
+	for level, name := range []string{"debug", "info", "warn", "error"} {
+		counts[name] = int(l.counts[level].Load())
+	}
+	return counts
+}
+
+// answered returns when the last stanza came in, zero for never.
+func (l *libraryLog) answered() time.Time {
+	if at := l.lastAnswer.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
+// sent sees a stanza leave.
+func (l *libraryLog) sent(node *waBinary.Node) {
+	if node.Tag != "iq" || node.Attrs["xmlns"] != "w:p" {
+		return
+	}
+	id, _ := node.Attrs["id"].(string)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pingID, l.pinged = id, l.now()
+}
+
+// received sees a stanza come in.
+func (l *libraryLog) received(node *waBinary.Node) {
+	now := l.now()
+	l.lastAnswer.Store(now.UnixNano())
+	if node.Tag != "iq" {
+		return
+	}
+	id, _ := node.Attrs["id"].(string)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if id != "" && id == l.pingID {
+		l.roundTrip.Store(int64(now.Sub(l.pinged)))
+		l.pingID = ""
+	}
+}
+
+// module is libraryLog for one part of the library.
+type module struct {
+	*libraryLog
+	name string
+}
+
+var _ waLog.Logger = module{}
+
+// say writes one line of the library with one of our log's methods.
+func (m module) say(level int, write func(string, ...any), format string, args []any) {
+	m.counts[level].Add(1)
+	write("whatsmeow", "module", m.name, "line", redact(fmt.Sprintf(format, args...)))
+}
+
+// Errorf implements waLog.Logger. A dropped connection is an error to the library; for us it is a warning.
+func (m module) Errorf(format string, args ...any) {
+	m.say(levelError, m.log.Warn, format, args)
+}
+
+// Warnf implements waLog.Logger.
+func (m module) Warnf(format string, args ...any) {
+	m.say(levelWarn, m.log.Warn, format, args)
+}
+
+// Infof implements waLog.Logger.
+func (m module) Infof(format string, args ...any) {
+	m.say(levelInfo, m.log.Debug, format, args)
+}
+
+// Debugf implements waLog.Logger.
+func (m module) Debugf(_ string, args ...any) {
+	m.counts[levelDebug].Add(1)
+	if len(args) != 1 {
+		return
+	}
+	node, ok := args[0].(*waBinary.Node)
+	if !ok {
+		return
+	}
+	switch m.name {
+	case "Recv":
+		m.received(node)
+	case "Send":
+		m.sent(node)
+	}
+}
+
+// Sub implements waLog.Logger.
+func (m module) Sub(name string) waLog.Logger { return module{m.libraryLog, name} }
+
+// digits are runs that could be a number or a LID.
+var digits = regexp.MustCompile(`[0-9]{7,}`)
+
+// redact hides telephone numbers and LIDs in a text, but for their last three digits.
+func redact(text string) string {
+	return digits.ReplaceAllStringFunc(text, func(run string) string {
+		return strings.Repeat("*", 4) + run[len(run)-3:]
+	})
+}
+
+// short is as much of a number as a log shows.
+func short(number Number) string { return redact(string(number)) }

@@ -1,0 +1,117 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+)
+
+// link is one device of ours, with the library's client for it. A device that is not paired yet lives for one pairing
+// round; after a log-out a new one is made. Its connection is opened and closed by the owner, one operation at a time.
+type link struct {
+	client *whatsmeow.Client
+	wire   wire // the client
+	guard  *guard
+
+	// The owner's.
+	number Number // empty until paired
+	lid    types.JID
+	busy   bool               // an operation on the connection runs
+	cut    context.CancelFunc // ends the present connection or dial at once
+
+	paired   atomic.Bool   // the link was made; a deletion then has a reason
+	byUs     atomic.Bool   // a log-out of ours is running
+	once     sync.Once     // of recorded
+	recorded chan struct{} // closed when the reason of the link's end is kept
+}
+
+// wire is what the owner does with a connection. The library's client is one; tests of the owner put a double in its place.
+type wire interface {
+	ConnectContext(ctx context.Context) error
+	Disconnect()
+	ResetConnection() // cuts; with the library's own reconnecting off it does no more
+	IsConnected() bool
+}
+
+// recordPatience bounds how long the deletion of a device waits for its reason to be kept.
+const recordPatience = 5 * time.Second
+
+// loadLink returns the link that was kept, or nil.
+func (a *Account) loadLink(ctx context.Context) (*link, error) {
+	devices, err := a.container.GetAllDevices(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the linked device: %w", err)
+	}
+	if len(devices) == 0 {
+		return nil, nil
+	}
+	device := devices[len(devices)-1]
+	l, err := a.newLink(device)
+	if err != nil {
+		return nil, err
+	}
+	l.guard.install(device)
+	l.number, l.lid = Number(device.ID.User), device.LID.ToNonAD()
+	l.paired.Store(true)
+	return l, nil
+}
+
+// freshLink returns a device that is not paired.
+func (a *Account) freshLink() (*link, error) { return a.newLink(a.container.NewDevice()) }
+
+// newLink makes the client of a device. Fields of the device may be read here, before the client is in use, and nowhere
+// else: the library changes them without a lock.
+func (a *Account) newLink(device *store.Device) (*link, error) {
+	l := &link{guard: &guard{}, recorded: make(chan struct{}), cut: func() {}}
+	device.Container = guardedContainer{a.container, l}
+	l.client = whatsmeow.NewClient(device, module{a.library, "Client"})
+	l.wire = l.client
+	l.client.EnableAutoReconnect = false       // the owner reconnects, with limits
+	l.client.DisableLoginAutoReconnect = true  // also when WhatsApp asks for it
+	l.client.SynchronousAck = true             // a message is acknowledged after it was observed
+	l.client.EnableDecryptedEventBuffer = true // decryption in one transaction: without, messages both ways at once get lost
+	l.client.UseRetryMessageStore = true       // recipients may ask again after a restart of ours
+	if err := a.dialer.equip(l.client); err != nil {
+		return nil, err
+	}
+	l.client.AddEventHandlerWithSuccessStatus(func(event any) bool { return a.handle(l, event) })
+	return l, nil
+}
+
+// handle routes one event of the library. False leaves a message unacknowledged.
+func (a *Account) handle(l *link, event any) bool {
+	switch event := event.(type) {
+	case *events.Message:
+		return a.received(l, event)
+	case *events.QR, *events.PairSuccess, *events.PairError, *events.PairPasskeyRequest, *events.QRScannedWithoutMultidevice,
+		*events.Connected, *events.Disconnected, *events.ManualLoginReconnect,
+		*events.KeepAliveTimeout, *events.KeepAliveRestored,
+		*events.StreamReplaced, *events.LoggedOut, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure:
+		a.post(func(ctx context.Context, o *owner) { o.handle(ctx, l, event) })
+	}
+	return true
+}
+
+// record lets a deletion of the device go on: its reason is kept.
+func (l *link) record() { l.once.Do(func() { close(l.recorded) }) }
+
+// awaitRecord waits until the reason of the link's end is kept, but not for ever.
+func (l *link) awaitRecord(ctx context.Context) {
+	if !l.paired.Load() || l.byUs.Load() {
+		return
+	}
+	late := time.NewTimer(recordPatience)
+	defer late.Stop()
+	select {
+	case <-l.recorded:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
