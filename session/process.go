@@ -18,10 +18,10 @@ import (
 // The library keeps some settings in package variables, for every client of the process. This file holds all of ours.
 
 // liveRoot is the key at the root of the real WhatsApp's certificates, as the library pins it. It is never changed.
-var liveRoot = whatsmeow.WACertPubKey
+var liveRoot = whatsmeow.WACertPubKey //nolint:gochecknoglobals // a copy of the library's own, read only
 
 // onceSignal and onceDevice see to it that what a process has once is set once.
-var onceSignal, onceDevice sync.Once
+var onceSignal, onceDevice sync.Once //nolint:gochecknoglobals // what they guard is the process's
 
 // UseRootKey makes this process trust a simulator's root key (hex of 32 bytes) instead of WhatsApp's. Call it before the
 // first account is opened, and never in a process that talks to the real WhatsApp. The same key again changes nothing;

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -207,12 +208,7 @@ func (k *keeper) CheckedNumbers(_ context.Context, _ session.AccountID, numbers 
 	defer k.mu.Unlock()
 	found := maps.Clone(k.answers)
 	maps.DeleteFunc(found, func(number session.Number, _ session.Checked) bool {
-		for _, wanted := range numbers {
-			if wanted == number {
-				return false
-			}
-		}
-		return true
+		return !slices.Contains(numbers, number)
 	})
 	return found, nil
 }

@@ -32,7 +32,7 @@ func TestClientPairsByScannedCode(t *testing.T) {
 	require.Equal(t, 2, counters.Connections)
 }
 
-func TestCodeWithAnotherKeyIsRefused(t *testing.T) {
+func TestCodeWithAnotherKeyIsRefused(t *testing.T) { //nolint:tparallel // its cases share two clients, one after the other
 	t.Parallel()
 	server := start(t)
 	c := newClient(t, server.Addr(), newStore(t).NewDevice())

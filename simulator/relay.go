@@ -45,8 +45,7 @@ func (s *Server) handleMessage(c *conn, n *waBinary.Node) {
 	ack := waBinary.Node{Tag: "ack", Attrs: waBinary.Attrs{
 		"class": "message", "id": text(n, "id"), "from": n.Attrs["to"], "t": now(),
 	}}
-	var refused errRefused
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[errRefused](err); ok {
 		s.count(func(counters *Counters) { counters.AckErrors++ })
 		ack.Attrs["error"] = int(refused)
 		c.send(ack)

@@ -53,8 +53,11 @@ func importSignal(state signalState) (*signalDevice, error) {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
 	signed, err := state.Signed.restore()
-	if err != nil || len(state.Signature) != 64 {
-		return nil, fmt.Errorf("signed prekey: signature of %d bytes, %v", len(state.Signature), err)
+	if err != nil {
+		return nil, fmt.Errorf("signed prekey: %w", err)
+	}
+	if len(state.Signature) != 64 {
+		return nil, fmt.Errorf("signed prekey: signature of %d bytes", len(state.Signature))
 	}
 	signed.Signature = (*[64]byte)(slices.Clone(state.Signature))
 	d := &signalDevice{

@@ -141,7 +141,7 @@ func (s *Server) Start() error {
 
 // listen opens the listener and serves it. Call with s.mu held.
 func (s *Server) listen(addr string) error {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen for the simulator: %w", err)
 	}

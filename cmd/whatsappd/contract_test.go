@@ -52,6 +52,7 @@ func TestReturnURLsInEverySpellingReachTheSamePlace(t *testing.T) {
 		"as it stands, scheme in capitals": "HTTP://" + host + "/cb?x=1",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			res, body := w.raw(t, call("POST", "/ws/check/"+contact(1)+"/"+path))
 			require.Equal(t, http.StatusAccepted, res.StatusCode, body)
 			got := w.hook.wants(taskID(t, body))
@@ -101,7 +102,7 @@ func TestMessageTextsArriveByteForByte(t *testing.T) {
 	w.flawless()
 }
 
-func TestBadCallsAreRefusedAndNothingIsStored(t *testing.T) {
+func TestBadCallsAreRefusedAndNothingIsStored(t *testing.T) { //nolint:tparallel // the end looks at what the cases left behind
 	t.Parallel()
 	w := newWorld(t, 0)
 	w.serve()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"syscall"
@@ -106,9 +107,9 @@ func run(ctx context.Context, term terminal, args []string) int {
 
 // config reads the settings in effect for a command; values win over every layer.
 func (c *commands) config(term terminal, values map[string]string) (Config, error) {
-	set := map[string]string{}
-	for key, value := range c.Set {
-		set[key] = value
+	set := maps.Clone(c.Set)
+	if set == nil {
+		set = map[string]string{}
 	}
 	for key, value := range values {
 		if value != "" {

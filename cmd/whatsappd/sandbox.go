@@ -146,8 +146,8 @@ This is not WhatsApp: the daemon below talks to a simulator on this machine. No 
   data      %s (delete it to start anew)
 
   your phone          +%s
-  Ana, who answers    +%s
-  Ben, who never reads +%s
+  Ana, reads, answers +%s
+  Ben, never reads    +%s
   not on WhatsApp     +%s
 
 Paste these in another terminal:
