@@ -73,7 +73,10 @@ func note(file *os.File) error {
 }
 
 // release gives the directory back. The file stays: removing it would let two processes lock two files of the same name.
-func (l *lock) release() error { return l.file.Close() }
+func (l *lock) release() error {
+	// Closing alone would leave the lock to a child that another goroutine is just starting.
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}
 
 // makePrivate makes the data directory, for us alone. A wider one that is ours is narrowed, except when it holds files of
 // somebody else's making: then data_dir may be a slip that names a home or a shared directory.
