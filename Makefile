@@ -2,6 +2,7 @@
 # Needs Go, a C compiler (SQLite) and git.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+OUT ?= bin/whatsappd
 FUZZTIME ?= 30s
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
@@ -10,7 +11,7 @@ TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
 		-ldflags "-s -w -X main.version=$(VERSION) -linkmode external -extldflags=-static" \
-		-o bin/whatsappd ./cmd/whatsappd
+		-o $(OUT) ./cmd/whatsappd
 
 run: ## daemon and simulator together: no phone, no internet
 	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox

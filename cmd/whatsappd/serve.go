@@ -25,13 +25,17 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 	if err != nil {
 		return err
 	}
-	if err := cfg.makeToken(); err != nil {
+	made, err := cfg.makeToken()
+	if err != nil {
 		return err
 	}
 	if len(cfg.tokens()) == 0 {
 		return fmt.Errorf("%w: there is no token; make one with \"whatsappd token new\" and give it as WHATSAPPD_TOKEN or WHATSAPPD_TOKEN_FILE", errUsage)
 	}
 	log := newLogger(cfg, term.err)
+	if made {
+		log.Info("there was no token, so one was made; callers need it", "file", cfg.TokenFile)
+	}
 	a, err := newApp(ctx, cfg, log, term.out)
 	if err != nil {
 		return err
