@@ -32,7 +32,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		ColdGapMin: 6 * time.Second, ColdGapMax: 20 * time.Second,
 		WarmGapMin: time.Second, WarmGapMax: 3 * time.Second,
-		PerMinute: 20, PerHour: 200, PerDay: 1000, ColdPerDay: 200,
+		PerMinute: 10, PerHour: 100, PerDay: 500, ColdPerDay: 200,
 		Settle: 2 * time.Minute,
 		Ramp:   []RampStep{{UntilDay: 2, PerHour: 20, PerDay: 50}, {UntilDay: 5, PerHour: 40, PerDay: 200}, {UntilDay: 10, PerHour: 80, PerDay: 500}},
 	}
