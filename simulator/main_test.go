@@ -21,7 +21,9 @@ func TestMain(m *testing.M) {
 	silence := logger.Loggable(silentSignal{})
 	logger.Setup(&silence)
 	code := m.Run()
-	if err := goleak.Find(); err != nil && code == 0 {
+	// The library may leave a reader behind when a connection is closed while a frame comes in.
+	theirs := goleak.IgnoreTopFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete")
+	if err := goleak.Find(theirs); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
