@@ -71,7 +71,8 @@ type Lane struct {
 	log    *slog.Logger
 	wakes  map[Class]chan struct{} // each holds one value: look again
 
-	gate sync.RWMutex // a log-out holds it alone: nothing is asked or sent meanwhile
+	atWork map[Class]chan struct{} // each holds one value while its queue works; a log-out takes them both
+	ending chan struct{}           // holds one value while work that cannot be done is ended
 
 	mu    sync.Mutex
 	pace  PaceState
@@ -83,8 +84,10 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 	opts = opts.withDefaults()
 	return &Lane{
 		opts: opts, keeper: keeper, worker: worker,
-		log:   opts.Logger.With("account", opts.Account),
-		batch: opts.BatchSize,
+		log:    opts.Logger.With("account", opts.Account),
+		batch:  opts.BatchSize,
+		atWork: map[Class]chan struct{}{ClassMessage: make(chan struct{}, 1), ClassCheck: make(chan struct{}, 1)},
+		ending: make(chan struct{}, 1),
 		wakes: map[Class]chan struct{}{
 			ClassControl: make(chan struct{}, 1), ClassMessage: make(chan struct{}, 1), ClassCheck: make(chan struct{}, 1),
 		},

@@ -31,9 +31,11 @@ func (l *Lane) workControl(ctx context.Context) (time.Time, error) {
 	if end, over := l.tooLate(t); over {
 		return time.Time{}, l.settle(ctx, []Finished{end}, nil)
 	}
-	if t.Kind == Logout {
-		l.gate.Lock()
-		defer l.gate.Unlock()
+	if t.Kind == Logout { // nothing is asked or sent meanwhile
+		for _, atWork := range l.atWork {
+			atWork <- struct{}{}
+			defer func() { <-atWork }()
+		}
 	}
 	outcome := l.worker.Control(context.WithoutCancel(ctx), t)
 	return time.Time{}, l.conclude(ctx, []Task{t}, []Outcome{outcome}, nil)
@@ -65,9 +67,9 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 		t.Waited += at.Sub(now)
 		return at, l.settle(ctx, nil, []Task{postponed(t, at, reason)})
 	}
-	l.gate.RLock()
+	l.atWork[ClassMessage] <- struct{}{}
 	outcome := l.worker.Send(context.WithoutCancel(ctx), t)
-	l.gate.RUnlock()
+	<-l.atWork[ClassMessage]
 	var pace *PaceState
 	if outcome.Uncertain || outcome.Final && outcome.Verdict == Yes {
 		after := l.opts.Pace.Sent(l.kept(), cold, l.opts.Now(), l.opts.Random)
@@ -125,9 +127,9 @@ func (l *Lane) workChecks(ctx context.Context) (time.Time, error) {
 	if err := l.settle(ctx, ends, nil); err != nil || len(tasks) == 0 {
 		return time.Time{}, err
 	}
-	l.gate.RLock()
+	l.atWork[ClassCheck] <- struct{}{}
 	outcomes := l.worker.Check(context.WithoutCancel(ctx), tasks)
-	l.gate.RUnlock()
+	<-l.atWork[ClassCheck]
 	l.adjustBatch(outcomes)
 	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
 }
@@ -156,53 +158,71 @@ func (l *Lane) available(ctx context.Context, class Class) (ready bool, next tim
 		next, err = l.turnAway(ctx, class, readiness, code)
 		return false, next, err
 	}
-	next, err = l.endOverdue(ctx, class, code)
+	next, err = l.endOverdue(ctx, code)
 	return false, next, err
 }
 
-// turnAway ends all due work of a class as not performed.
+// waitingMost bounds how many waiting tasks are looked at in one go.
+const waitingMost = 500
+
+// turnAway ends all waiting checks and messages as not performed, also those that wait for their pace.
 func (l *Lane) turnAway(ctx context.Context, class Class, readiness Readiness, code string) (time.Time, error) {
-	tasks, err := l.keeper.Claim(ctx, l.opts.Account, class, l.opts.Now(), l.opts.BatchSize)
+	ends, err := l.endWaiting(ctx, func(t Task) (Outcome, bool) {
+		return Outcome{Final: true, Verdict: NotPerformed, Code: code, Detail: "the account is not logged in"}, t.Kind.Class() != ClassControl
+	})
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(tasks) == 0 {
-		return l.nextDue(ctx, class)
-	}
-	ends := make([]Finished, len(tasks))
-	for i, t := range tasks {
-		ends[i] = l.ended(t, Outcome{Final: true, Verdict: NotPerformed, Code: code, Detail: "the account is not logged in"})
-	}
-	if readiness == NeverReady {
+	if ends > 0 && readiness == NeverReady {
 		l.worker.NeedsPairing()
 	}
-	return time.Time{}, l.settle(ctx, ends, nil)
+	return l.nextDue(ctx, class)
 }
 
-// endOverdue ends the waiting work of a class that has reached its maximum age.
-func (l *Lane) endOverdue(ctx context.Context, class Class, code string) (time.Time, error) {
-	const most = 500
+// endOverdue ends the waiting checks and messages that have reached their maximum age, and says when the next one will.
+func (l *Lane) endOverdue(ctx context.Context, code string) (time.Time, error) {
 	now := l.opts.Now()
 	next := now.Add(safetyTick)
-	waiting, err := l.keeper.Waiting(ctx, l.opts.Account, most)
-	if err != nil {
-		return next, err
-	}
-	var ends []Finished
-	for _, t := range waiting {
-		if t.Kind.Class() != class {
-			continue
-		}
+	_, err := l.endWaiting(ctx, func(t Task) (Outcome, bool) {
 		deadline := t.deadline(l.opts.MaxAge)
+		if t.Kind.Class() == ClassControl {
+			return Outcome{}, false
+		}
 		if deadline.After(now) {
 			if deadline.Before(next) {
 				next = deadline
 			}
-			continue
+			return Outcome{}, false
 		}
-		ends = append(ends, l.ended(t, Never(better(t.Code, code), "the account was away for too long: "+code)))
+		return Never(better(t.Code, code), "the account was away for too long: "+code), true
+	})
+	return next, err
+}
+
+// endWaiting ends those waiting tasks for which there is an outcome, and returns how many. Two queues may want it at once:
+// the second finds nothing left.
+func (l *Lane) endWaiting(ctx context.Context, outcome func(Task) (Outcome, bool)) (int, error) {
+	l.ending <- struct{}{}
+	defer func() { <-l.ending }()
+	waiting, err := l.keeper.Waiting(ctx, l.opts.Account, waitingMost)
+	if err != nil {
+		return 0, err
 	}
-	return next, l.settle(ctx, ends, nil)
+	var ends []Finished
+	for _, t := range waiting {
+		if o, over := outcome(t); over {
+			ends = append(ends, l.ended(t, o))
+		}
+	}
+	if err := l.settle(ctx, ends, nil); err != nil {
+		return 0, err
+	}
+	if len(ends) > 0 && len(waiting) == waitingMost {
+		for class := range l.wakes { // there may be more
+			l.wake(class)
+		}
+	}
+	return len(ends), nil
 }
 
 // better prefers the code of an earlier failure to a general one.
