@@ -219,7 +219,7 @@ func (s *Sender) attempt(ctx context.Context, d Delivery) {
 
 // record keeps an attempt. A failure leaves the callback on its way: it is tried again after the next start.
 func (s *Sender) record(ctx context.Context, d Delivery, a Attempt) {
-	for failures := 0; failures < 8; failures++ {
+	for failures := range 8 {
 		err := s.keeper.Record(ctx, d, a)
 		if err == nil {
 			break
@@ -284,8 +284,7 @@ func (s *Sender) sign(d Delivery, now time.Time) (string, error) {
 
 // reason says why an attempt failed, without the return URL: its path and query may hold secrets.
 func reason(err error) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	var timeout net.Error

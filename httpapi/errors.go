@@ -56,8 +56,7 @@ func answers(err error, ws bool) *problem {
 			return known.answer
 		}
 	}
-	var failure *session.Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*session.Error](err); ok {
 		return &problem{http.StatusServiceUnavailable, failure.Code, failure.Error()}
 	}
 	return errInternal

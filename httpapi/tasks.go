@@ -186,8 +186,7 @@ func (a *API) readTask(c *gin.Context) (task.New, error) {
 func decode(body io.Reader, value any) error {
 	var raw bytes.Buffer
 	if _, err := raw.ReadFrom(body); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return errors.New("the body is larger than 1 MiB")
 		}
 		return errors.New("the body could not be read")
