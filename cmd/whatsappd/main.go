@@ -18,6 +18,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"whatsappd/callback"
 )
 
 func main() {
@@ -117,6 +119,9 @@ func (c *commands) config(term terminal, values map[string]string) (Config, erro
 		}
 	}
 	cfg, err := loadConfig(c.Config, set, term.environ, os.ReadFile)
+	if err == nil {
+		_, err = callback.NewGuard(cfg.Callback.Allow, nil) // its list is checked before anything is opened
+	}
 	if err != nil {
 		return cfg, fmt.Errorf("%w:\n%w", errUsage, err)
 	}
