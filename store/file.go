@@ -3,18 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"syscall"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
-
-	"whatsappd/task"
 )
 
 // ErrNotLedger is returned for a database file that holds something else. The file is left as it is.
@@ -39,18 +33,6 @@ const (
 	reading = "mode=ro&_query_only=1&_busy_timeout=20000&_stmt_cache_size=64"
 )
 
-// connector opens connections to one file with a driver of its own, so that nothing is registered for the whole process.
-type connector struct {
-	driver  *sqlite3.SQLiteDriver
-	address string
-}
-
-// Connect implements driver.Connector.
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.address) }
-
-// Driver implements driver.Connector.
-func (c connector) Driver() driver.Driver { return c.driver }
-
 // useLog turns the write-ahead log on, so that readers do not wait for the writer. The file remembers it.
 func useLog(ctx context.Context, q queries) error {
 	var mode string
@@ -66,13 +48,7 @@ func useLog(ctx context.Context, q queries) error {
 // openFile returns a pool of connections to a database; none is opened yet.
 func openFile(path, mode string, connections int) *sql.DB {
 	address := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + mode
-	pool := sql.OpenDB(connector{address: address, driver: &sqlite3.SQLiteDriver{
-		ConnectHook: func(c *sqlite3.SQLiteConn) error {
-			// a container may have no directory for temporary files
-			_, err := c.Exec("PRAGMA temp_store = MEMORY", nil)
-			return err
-		},
-	}})
+	pool := sql.OpenDB(newConnector(address))
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	return pool
@@ -104,26 +80,6 @@ func prepareFile(path string) error {
 func withUser(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w (running as user %d)", err, os.Geteuid())
-	}
-	return err
-}
-
-// explain gives SQLite's failures the names that callers act on.
-func explain(err error) error {
-	var failure sqlite3.Error
-	if !errors.As(err, &failure) {
-		return err
-	}
-	switch {
-	case failure.Code == sqlite3.ErrFull,
-		failure.ExtendedCode == sqlite3.ErrIoErrSHMSize,
-		failure.SystemErrno == syscall.ENOSPC,
-		failure.SystemErrno == syscall.EDQUOT:
-		return fmt.Errorf("%w: %w", task.ErrFull, err)
-	case failure.Code == sqlite3.ErrNotADB:
-		return fmt.Errorf("%w: %w", ErrNotLedger, err)
-	case failure.Code == sqlite3.ErrCorrupt:
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err
 }
