@@ -17,7 +17,7 @@ run: ## daemon and simulator together: no phone, no internet
 	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox
 
 test:
-	go vet ./... && go test -race -shuffle=on ./...
+	go vet ./... && go test -race -shuffle=on ./... && go test -run TestALostRequest ./session # races in the protocol library
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run
