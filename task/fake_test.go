@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,12 +24,16 @@ type ledger struct {
 	ends     map[task.ID]int
 	pace     task.PaceState
 	heard    map[string]time.Time
+	sent     map[string]time.Time
 	requeued []task.Task
+	finished []task.Finished
+	paces    int   // how often the pace was kept on its own
+	swept    int   // how often
 	failing  error // what every write answers
 }
 
 func newLedger() *ledger {
-	return &ledger{ends: map[task.ID]int{}, heard: map[string]time.Time{}}
+	return &ledger{ends: map[task.ID]int{}, heard: map[string]time.Time{}, sent: map[string]time.Time{}}
 }
 
 func (l *ledger) Accept(_ context.Context, w task.New, now time.Time) (task.Accepted, error) {
@@ -108,17 +114,41 @@ func (l *ledger) Finish(_ context.Context, ends []task.Finished) error {
 		return l.failing
 	}
 	for _, end := range ends {
-		for _, t := range l.tasks {
-			if t.ID == end.Task.ID && t.State != task.Done && t.State != task.Failed {
-				*t = end.Task
-				l.ends[t.ID]++
-				if end.Pace != nil {
-					l.pace = *end.Pace
-				}
-			}
+		if l.find(end.Task.ID) == nil {
+			return task.ErrNotFound
+		}
+	}
+	for _, end := range ends {
+		t := l.find(end.Task.ID)
+		l.ends[t.ID]++ // a second one shows in once
+		l.finished = append(l.finished, end)
+		*t = end.Task
+		t.Reason = ""
+		if t.Kind == task.Message && t.Verdict == task.Yes && l.sent[t.Number].IsZero() {
+			l.sent[t.Number] = t.Finished
+		}
+		if end.Pace != nil {
+			l.pace = *end.Pace
 		}
 	}
 	return nil
+}
+
+// find returns a task, nil for none.
+func (l *ledger) find(id task.ID) *task.Task {
+	for _, t := range l.tasks {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// forget drops a task, as nothing but a person with an editor could.
+func (l *ledger) forget(id task.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tasks = slices.DeleteFunc(l.tasks, func(t *task.Task) bool { return t.ID == id })
 }
 
 func (l *ledger) Requeue(_ context.Context, tasks []task.Task) error {
@@ -128,11 +158,9 @@ func (l *ledger) Requeue(_ context.Context, tasks []task.Task) error {
 		return l.failing
 	}
 	for _, back := range tasks {
-		for _, t := range l.tasks {
-			if t.ID == back.ID {
-				*t = back
-				t.State = task.Queued
-			}
+		if t := l.find(back.ID); t != nil && t.State == task.Running {
+			*t = back
+			t.State = task.Queued
 		}
 		l.requeued = append(l.requeued, back)
 	}
@@ -165,22 +193,35 @@ func (l *ledger) Recover(context.Context) (int, error) {
 	return count, nil
 }
 
-func (l *ledger) Pace(context.Context, string) (task.PaceState, error) { return l.pace, nil }
+func (l *ledger) Pace(context.Context, string) (task.PaceState, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pace, l.failing
+}
 
 func (l *ledger) KeepPace(_ context.Context, _ string, p task.PaceState) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.failing != nil {
+		return l.failing
+	}
 	l.pace = p
+	l.paces++
 	return nil
 }
 
 func (l *ledger) Contacted(_ context.Context, _, number string) (time.Time, time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Time{}, l.heard[number], nil
+	return l.sent[number], l.heard[number], nil
 }
 
-func (l *ledger) Sweep(context.Context, time.Time, time.Time) (int, error) { return 0, nil }
+func (l *ledger) Sweep(context.Context, time.Time, time.Time) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.swept++
+	return 0, nil
+}
 
 // fail makes every write answer with an error, nil for none.
 func (l *ledger) fail(err error) {
@@ -193,12 +234,46 @@ func (l *ledger) fail(err error) {
 func (l *ledger) get(id task.ID) task.Task {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, t := range l.tasks {
-		if t.ID == id {
-			return *t
-		}
+	if t := l.find(id); t != nil {
+		return *t
 	}
 	return task.Task{}
+}
+
+// returned tells how many tasks were put back so far.
+func (l *ledger) returned() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.requeued)
+}
+
+// kept returns the pace.
+func (l *ledger) kept() task.PaceState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pace
+}
+
+// outcomes counts tasks by state and code.
+func (l *ledger) outcomes() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := map[string]int{}
+	for _, t := range l.tasks {
+		counts[strings.TrimSpace(string(t.State)+" "+t.Code)]++
+	}
+	return counts
+}
+
+// put adds a task as it stands, as an earlier run left it.
+func (l *ledger) put(t task.Task) task.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Seq = int64(len(l.tasks) + 1)
+	t.ID = task.ID(fmt.Sprint("t", t.Seq))
+	t.Account = "default"
+	l.tasks = append(l.tasks, &t)
+	return t.ID
 }
 
 // once checks that every task has ended exactly once.
@@ -218,6 +293,7 @@ var errDisk = errors.New("disk I/O error")
 type hands struct {
 	mu        sync.Mutex
 	readiness task.Readiness
+	code      string // why not ready; the readiness itself when empty
 	own       string
 	changes   chan struct{}
 	needed    int
@@ -225,7 +301,9 @@ type hands struct {
 	check     func([]task.Task) []task.Outcome
 	control   func(task.Task) task.Outcome
 	sent      []task.Task
+	sentAt    []time.Time
 	batches   []int
+	checkedAt []time.Time
 }
 
 func newHands() *hands {
@@ -246,12 +324,16 @@ func newHands() *hands {
 func (h *hands) Ready() (task.Readiness, string, string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.readiness, string(h.readiness), h.own
+	code := h.code
+	if code == "" {
+		code = string(h.readiness)
+	}
+	return h.readiness, code, h.own
 }
 
-func (h *hands) become(r task.Readiness) {
+func (h *hands) become(r task.Readiness, code ...string) {
 	h.mu.Lock()
-	h.readiness = r
+	h.readiness, h.code = r, strings.Join(code, "")
 	h.mu.Unlock()
 	select {
 	case h.changes <- struct{}{}:
@@ -259,11 +341,45 @@ func (h *hands) become(r task.Readiness) {
 	}
 }
 
+// messages returns the messages that were tried so far, and when.
+func (h *hands) messages() ([]task.Task, []time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.sent), slices.Clone(h.sentAt)
+}
+
+// tried returns the messages that were tried so far.
+func (h *hands) tried() []task.Task {
+	sent, _ := h.messages()
+	return sent
+}
+
+// calls returns the sizes of the calls for checks so far, and when they came.
+func (h *hands) calls() ([]int, []time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.batches), slices.Clone(h.checkedAt)
+}
+
+// sizes returns the sizes of the calls for checks so far.
+func (h *hands) sizes() []int {
+	sizes, _ := h.calls()
+	return sizes
+}
+
+// asked returns how often a pairing was asked for.
+func (h *hands) asked() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.needed
+}
+
 func (h *hands) Changes() <-chan struct{} { return h.changes }
 
 func (h *hands) Send(_ context.Context, t task.Task) task.Outcome {
 	h.mu.Lock()
 	h.sent = append(h.sent, t)
+	h.sentAt = append(h.sentAt, time.Now())
 	send := h.send
 	h.mu.Unlock()
 	return send(t)
@@ -272,6 +388,7 @@ func (h *hands) Send(_ context.Context, t task.Task) task.Outcome {
 func (h *hands) Check(_ context.Context, tasks []task.Task) []task.Outcome {
 	h.mu.Lock()
 	h.batches = append(h.batches, len(tasks))
+	h.checkedAt = append(h.checkedAt, time.Now())
 	check := h.check
 	h.mu.Unlock()
 	return check(tasks)

@@ -3,6 +3,7 @@ package task_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 // scene is a lane in a bubble of its own time.
 type scene struct {
 	t      *testing.T
+	opts   task.Options
 	ledger *ledger
 	hands  *hands
 	lane   *task.Lane
@@ -28,18 +30,20 @@ func play(t *testing.T, change func(*task.Options, *hands), test func(*scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{t: t, ledger: newLedger(), hands: newHands()}
-		opts := task.Options{Account: "default", Pace: task.Policy{Off: true}}
+		s.opts = task.Options{Account: "default", Pace: task.Policy{Off: true}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		if change != nil {
-			change(&opts, s.hands)
+			change(&s.opts, s.hands)
 		}
-		s.lane = task.NewLane(opts, s.ledger, s.hands)
 		s.run()
 		test(s)
 		s.stop()
+		time.Sleep(time.Hour) // what outlasted the grace ends with the bubble
 	})
 }
 
+// run starts a lane on what the ledger holds.
 func (s *scene) run() {
+	s.lane = task.NewLane(s.opts, s.ledger, s.hands)
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.lane.Run(ctx) }()
@@ -75,11 +79,11 @@ func TestWorkIsDoneAtOnceAndInOrder(t *testing.T) {
 			s.message(fmt.Sprint(i))
 		}
 		s.pass(time.Millisecond)
-		for i, sent := range s.hands.sent {
+		for i, sent := range s.hands.tried() {
 			require.Equal(t, fmt.Sprint(i), sent.Number)
 			require.Equal(t, 1, sent.Attempt)
 		}
-		require.Len(t, s.hands.sent, 5)
+		require.Len(t, s.hands.tried(), 5)
 		s.ledger.once(t)
 	})
 }
@@ -112,7 +116,7 @@ func TestAFailingMessageHoldsOnlyItsOwnChat(t *testing.T) {
 		require.Equal(t, task.Done, s.ledger.get(second).State)
 		require.True(t, s.ledger.get(first).MaybeSent, "what may have been sent stays so")
 		var order []string
-		for _, sent := range s.hands.sent {
+		for _, sent := range s.hands.tried() {
 			if sent.Number == "1" {
 				order = append(order, string(sent.ID))
 				require.Equal(t, "id of 1", sent.MessageID, "every try has the same message ID")
@@ -133,8 +137,8 @@ func TestAnAccountThatIsNotLoggedInEndsWorkAtOnce(t *testing.T) {
 			require.Equal(t, task.NotPerformed, s.ledger.get(id).Verdict)
 			require.Equal(t, task.Done, s.ledger.get(id).State)
 		}
-		require.NotZero(t, s.hands.needed)
-		require.Empty(t, s.hands.sent)
+		require.NotZero(t, s.hands.asked())
+		require.Empty(t, s.hands.tried())
 	})
 }
 
@@ -183,7 +187,7 @@ func TestWorkCanFailAtOnceWhileDisconnected(t *testing.T) {
 		id := s.message("1")
 		s.pass(time.Second)
 		require.Equal(t, task.NotPerformed, s.ledger.get(id).Verdict)
-		require.Zero(t, s.hands.needed, "there is a link: nothing to pair")
+		require.Zero(t, s.hands.asked(), "there is a link: nothing to pair")
 	})
 }
 
@@ -193,7 +197,7 @@ func TestWorkForAnotherNumberIsNeverDone(t *testing.T) {
 		id := s.accept(task.New{Kind: task.Message, Number: "1", ForNumber: "4917600000002"})
 		s.pass(time.Second)
 		require.Equal(t, "account_changed", s.ledger.get(id).Code)
-		require.Empty(t, s.hands.sent)
+		require.Empty(t, s.hands.tried())
 	})
 }
 
@@ -245,7 +249,7 @@ func TestChecksGoTogether(t *testing.T) {
 			s.accept(task.New{Kind: task.Check, Number: fmt.Sprint(i)})
 		}
 		s.pass(time.Second)
-		require.Equal(t, []int{50, 20}, s.hands.batches)
+		require.Equal(t, []int{50, 20}, s.hands.sizes())
 		s.ledger.once(t)
 	})
 }
@@ -298,11 +302,11 @@ func TestALogOutWaitsForNothingAndIsAlone(t *testing.T) {
 		synctest.Wait()
 		s.message("1")
 		s.pass(time.Second)
-		require.Empty(t, s.hands.sent, "nothing is sent while the log-out runs")
+		require.Empty(t, s.hands.tried(), "nothing is sent while the log-out runs")
 		close(release)
 		s.pass(time.Second)
 		require.Equal(t, task.LoggedOut, s.ledger.get(logout).Verdict)
-		require.Len(t, s.hands.sent, 1)
+		require.Len(t, s.hands.tried(), 1)
 	})
 }
 
@@ -322,7 +326,7 @@ func TestAnOutcomeIsKeptOnceTheLedgerWorksAgain(t *testing.T) {
 		s.ledger.fail(nil)
 		s.pass(10 * time.Second)
 		require.Equal(t, task.Done, s.ledger.get(id).State)
-		require.Len(t, s.hands.sent, 1, "it was sent once")
+		require.Len(t, s.hands.tried(), 1, "it was sent once")
 		s.ledger.once(t)
 	})
 }
@@ -356,14 +360,13 @@ func TestAMessageCutOffByTheStopIsRepeatedUnderItsID(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
 
-		s := &scene{t: t, ledger: kept, hands: newHands()}
-		s.lane = task.NewLane(task.Options{Account: "default", Pace: task.Policy{Off: true}}, kept, s.hands)
+		s := &scene{t: t, ledger: kept, hands: newHands(), opts: task.Options{Account: "default", Pace: task.Policy{Off: true}}}
 		s.run()
 		s.pass(time.Second)
 		s.stop()
-		require.Len(t, s.hands.sent, 1)
-		require.True(t, s.hands.sent[0].MaybeSent)
-		require.Equal(t, "fixed", s.hands.sent[0].MessageID)
+		require.Len(t, s.hands.tried(), 1)
+		require.True(t, s.hands.tried()[0].MaybeSent)
+		require.Equal(t, "fixed", s.hands.tried()[0].MessageID)
 		kept.once(t)
 	})
 }
@@ -384,7 +387,9 @@ func TestEveryTaskEndsOnceWhateverHappens(t *testing.T) {
 		case 0:
 			return task.Never("rejected_400", "")
 		case 1:
-			return task.Later("network_uncertain", "", time.Duration(pick(5))*time.Second)
+			later := task.Later("network_uncertain", "", time.Duration(pick(5))*time.Second)
+			later.Uncertain = pick(2) == 0
+			return later
 		case 2:
 			return task.Offline("offline", "")
 		case 3:
@@ -409,6 +414,19 @@ func TestEveryTaskEndsOnceWhateverHappens(t *testing.T) {
 			s.accept(task.New{Kind: kinds[pick(len(kinds))], Number: fmt.Sprint(pick(10))})
 			s.hands.become(states[pick(len(states))])
 			s.pass(time.Duration(pick(2000)) * time.Millisecond)
+			switch pick(40) {
+			case 0: // the disk is full for a while
+				s.ledger.fail(errDisk)
+				s.pass(time.Duration(pick(8000)) * time.Millisecond)
+				s.ledger.fail(nil)
+			case 1: // a restart, perhaps on a full disk
+				if pick(2) == 0 {
+					s.ledger.fail(errDisk)
+				}
+				s.stop()
+				s.ledger.fail(nil)
+				s.run()
+			}
 		}
 		s.pass(time.Hour)
 		s.ledger.once(t)

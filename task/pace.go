@@ -1,27 +1,25 @@
 package task
 
-import (
-	"time"
-)
+import "time"
 
 // Policy is how fast an account may write. WhatsApp prices first contact, not throughput: most of it is about contacts who
-// never wrote to the account, called cold. See docs/pacing.md for where the defaults come from.
+// never wrote to the account and whom it never wrote to, called cold. See docs/pacing.md for where the defaults come from.
 type Policy struct {
 	Off bool // no waiting at all, for tests and the sandbox
 
 	ColdGapMin, ColdGapMax time.Duration // random pause after a message to a cold contact
-	WarmGapMin, WarmGapMax time.Duration // and after one to a contact who knows the account
+	WarmGapMin, WarmGapMax time.Duration // and after one to any other
 
 	PerMinute, PerHour, PerDay int // messages, sliding; 0 for no limit
 	ColdPerDay                 int // of these, to cold contacts
 
 	Settle time.Duration // after a pairing no cold contact is written to for so long
-	Ramp   []RampStep    // lower limits in the first days after a pairing, by day
+	Ramp   []RampStep    // lower limits in the first days after a pairing, earliest first
 
 	QuietFrom, QuietTo time.Duration // since local midnight; no message between them; equal for none
 }
 
-// RampStep limits the days after a pairing up to and including UntilDay, counted from 1.
+// RampStep limits the days after a pairing up to and including UntilDay, counted from 1; a day is 24 hours. 0 is no limit.
 type RampStep struct {
 	UntilDay        int
 	PerHour, PerDay int
@@ -34,35 +32,71 @@ func DefaultPolicy() Policy {
 		WarmGapMin: time.Second, WarmGapMax: 3 * time.Second,
 		PerMinute: 10, PerHour: 100, PerDay: 500, ColdPerDay: 200,
 		Settle: 2 * time.Minute,
-		Ramp:   []RampStep{{UntilDay: 2, PerHour: 20, PerDay: 50}, {UntilDay: 5, PerHour: 40, PerDay: 200}, {UntilDay: 10, PerHour: 80, PerDay: 500}},
+		Ramp: []RampStep{
+			{UntilDay: 2, PerHour: 20, PerDay: 50},
+			{UntilDay: 5, PerHour: 40, PerDay: 200},
+			{UntilDay: 10, PerHour: 80, PerDay: 500},
+		},
 	}
 }
 
 // The reasons for which a message waits for its pace.
 const (
-	reasonPace      = "pace"
-	reasonSettling  = "settling"
-	reasonMinute    = "cap_minute"
-	reasonHour      = "cap_hour"
-	reasonDay       = "cap_day"
-	reasonColdDay   = "cap_cold_day"
+	reasonPace      = "pace"         // the gap after the message before
+	reasonSettling  = "settling"     // just paired
+	reasonMinute    = "cap_minute"   // limits of the policy
+	reasonHour      = "cap_hour"     //
+	reasonDay       = "cap_day"      //
+	reasonColdDay   = "cap_cold_day" //
+	reasonRamp      = "ramp"         // a limit of the first days
 	reasonQuietTime = "quiet_hours"
 )
 
-// PaceState is what pacing remembers of an account; it is kept with the account so that a restart cannot burst.
-type PaceState struct {
-	PairedAt   time.Time   // when the present link was made: the ramp and the settling time count from it
-	NextSendAt time.Time   // no message before
-	Sends      []time.Time // sends within the last 24 hours, oldest first
-	ColdSends  []time.Time // of these, the ones to contacts who never wrote to us
+// pacing tells whether a message waits for its pace rather than for anything else.
+func pacing(reason string) bool {
+	switch reason {
+	case reasonPace, reasonSettling, reasonMinute, reasonHour, reasonDay, reasonColdDay, reasonRamp, reasonQuietTime:
+		return true
+	}
+	return false
 }
 
-// Next says when the next message may go, and what it waits for when that is not now.
-func (p Policy) Next(s PaceState, cold bool, now time.Time) (at time.Time, reason string) {
-	if p.Off {
-		return now, ""
+// PaceState is what pacing remembers of an account; it is kept with the account so that a restart cannot burst.
+type PaceState struct {
+	PairedAt   time.Time   // when the present link was made: the ramp and the settling time count from it; zero for unknown
+	NextSendAt time.Time   // no message before
+	Sends      []time.Time // messages tried within the last 24 hours, oldest first, as many as a limit looks back
+	ColdSends  []time.Time // of these, the ones to cold contacts
+}
+
+const day = 24 * time.Hour
+
+// limit allows so many messages in a sliding window.
+type limit struct {
+	count  int // 0 for no limit
+	window time.Duration
+	reason string
+	ends   time.Time // the limit is gone then; zero for never
+}
+
+// freeAt is when one more message keeps the limit.
+func (l limit) freeAt(sends []time.Time) time.Time {
+	if l.count <= 0 || len(sends) < l.count {
+		return time.Time{}
 	}
+	at := sends[len(sends)-l.count].Add(l.window)
+	if !l.ends.IsZero() && l.ends.Before(at) {
+		return l.ends
+	}
+	return at
+}
+
+// Next says when the next message may go, and what it waits for when that is not now. The longest wait names the reason.
+func (p Policy) Next(s PaceState, cold bool, now time.Time) (at time.Time, reason string) {
 	at = now
+	if p.Off {
+		return at, ""
+	}
 	later := func(t time.Time, why string) {
 		if t.After(at) {
 			at, reason = t, why
@@ -72,71 +106,57 @@ func (p Policy) Next(s PaceState, cold bool, now time.Time) (at time.Time, reaso
 	if cold && !s.PairedAt.IsZero() {
 		later(s.PairedAt.Add(p.Settle), reasonSettling)
 	}
-	hour, day := p.limits(s, now)
-	later(freeAt(s.Sends, p.PerMinute, time.Minute, now), reasonMinute)
-	later(freeAt(s.Sends, hour, time.Hour, now), reasonHour)
-	later(freeAt(s.Sends, day, 24*time.Hour, now), reasonDay)
+	for _, l := range p.limits(s.PairedAt, now) {
+		later(l.freeAt(s.Sends), l.reason)
+	}
 	if cold {
-		later(freeAt(s.ColdSends, p.ColdPerDay, 24*time.Hour, now), reasonColdDay)
+		later(limit{count: p.ColdPerDay, window: day}.freeAt(s.ColdSends), reasonColdDay)
 	}
 	later(p.afterQuiet(at), reasonQuietTime)
 	return at, reason
 }
 
-// limits returns the hour's and the day's limit, lower in the first days after a pairing.
-func (p Policy) limits(s PaceState, now time.Time) (hour, day int) {
-	hour, day = p.PerHour, p.PerDay
-	if s.PairedAt.IsZero() {
-		return hour, day
+// limits returns the limits for all messages at one moment.
+func (p Policy) limits(paired, now time.Time) []limit {
+	all := []limit{
+		{count: p.PerMinute, window: time.Minute, reason: reasonMinute},
+		{count: p.PerHour, window: time.Hour, reason: reasonHour},
+		{count: p.PerDay, window: day, reason: reasonDay},
 	}
-	today := int(now.Sub(s.PairedAt)/(24*time.Hour)) + 1
+	if paired.IsZero() {
+		return all
+	}
 	for _, step := range p.Ramp {
-		if today <= step.UntilDay {
-			return lower(hour, step.PerHour), lower(day, step.PerDay)
+		ends := paired.Add(time.Duration(step.UntilDay) * day)
+		if now.Before(ends) {
+			return append(all,
+				limit{count: step.PerHour, window: time.Hour, reason: reasonRamp, ends: ends},
+				limit{count: step.PerDay, window: day, reason: reasonRamp, ends: ends})
 		}
 	}
-	return hour, day
+	return all
 }
 
-// lower is the lower of two limits, of which 0 is none.
-func lower(a, b int) int {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
-}
-
-// freeAt is when another send keeps a limit within a sliding window.
-func freeAt(sends []time.Time, limit int, window time.Duration, now time.Time) time.Time {
-	if limit == 0 || len(sends) < limit {
-		return now
-	}
-	return sends[len(sends)-limit].Add(window)
-}
-
-// afterQuiet moves a time out of the quiet hours.
+// afterQuiet moves a time out of the quiet hours. It goes by the clock on the wall, also on days of 23 or 25 hours.
 func (p Policy) afterQuiet(at time.Time) time.Time {
-	if p.QuietFrom == p.QuietTo {
-		return at
+	hour, minute, second := at.Clock()
+	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
+	end := func(days int) time.Time {
+		year, month, today := at.Date()
+		return time.Date(year, month, today+days, 0, 0, int(p.QuietTo/time.Second), 0, at.Location())
 	}
-	midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, at.Location())
-	since := at.Sub(midnight)
-	if p.QuietFrom < p.QuietTo {
-		if since >= p.QuietFrom && since < p.QuietTo {
-			return midnight.Add(p.QuietTo)
-		}
+	switch overMidnight := p.QuietFrom > p.QuietTo; {
+	case p.QuietFrom == p.QuietTo:
 		return at
-	}
-	switch { // over midnight
-	case since >= p.QuietFrom:
-		return midnight.AddDate(0, 0, 1).Add(p.QuietTo)
-	case since < p.QuietTo:
-		return midnight.Add(p.QuietTo)
+	case overMidnight && clock >= p.QuietFrom:
+		return end(1)
+	case overMidnight && clock < p.QuietTo, clock >= p.QuietFrom && clock < p.QuietTo:
+		return end(0)
 	}
 	return at
 }
 
-// Sent is the state after a message went out. The gap to the next is random, between the two bounds.
+// Sent is the state after a message was tried. The gap to the next is random, between the two bounds; random is in [0, 1).
 func (p Policy) Sent(s PaceState, cold bool, now time.Time, random func() float64) PaceState {
 	if p.Off {
 		return s
@@ -144,17 +164,29 @@ func (p Policy) Sent(s PaceState, cold bool, now time.Time, random func() float6
 	least, most := p.WarmGapMin, p.WarmGapMax
 	if cold {
 		least, most = p.ColdGapMin, p.ColdGapMax
-		s.ColdSends = append(recent(s.ColdSends, now), now)
+		s.ColdSends = remember(s.ColdSends, now, p.ColdPerDay)
 	}
-	s.NextSendAt = now.Add(least + time.Duration(random()*float64(most-least)))
-	s.Sends = append(recent(s.Sends, now), now)
+	s.NextSendAt = now.Add(least + time.Duration(random()*float64(max(most-least, 0))))
+	s.Sends = remember(s.Sends, now, p.longest())
 	return s
 }
 
-// recent drops what is older than any limit looks back.
-func recent(sends []time.Time, now time.Time) []time.Time {
-	for len(sends) > 0 && now.Sub(sends[0]) >= 24*time.Hour {
+// longest is how many messages back the widest limit looks.
+func (p Policy) longest() int {
+	most := max(p.PerMinute, p.PerHour, p.PerDay)
+	for _, step := range p.Ramp {
+		most = max(most, step.PerHour, step.PerDay)
+	}
+	return most
+}
+
+// remember adds a time and drops what no limit looks at any more. The slice it is given stays as it is.
+func remember(sends []time.Time, now time.Time, most int) []time.Time {
+	for len(sends) > 0 && (now.Sub(sends[0]) >= day || len(sends) >= most) {
 		sends = sends[1:]
 	}
-	return append([]time.Time(nil), sends...)
+	if most <= 0 {
+		return nil
+	}
+	return append(append(make([]time.Time, 0, len(sends)+1), sends...), now)
 }

@@ -1,0 +1,174 @@
+package task
+
+import (
+	"context"
+	"time"
+)
+
+// The codes this package gives to tasks that it ends itself.
+const (
+	codeExpired        = "expired"         // the maximum age has passed, and there is no better code
+	codeAccountChanged = "account_changed" // accepted for another number than the one that is paired now
+	codeNotPaired      = "not_paired"
+	codeLoggedOut      = "logged_out"
+	codeNoOutcome      = "no_outcome" // the worker said nothing about the task
+)
+
+// away ends the queued tasks of a class that an absent account leaves no hope for, notes on the first of the others why they
+// wait, and says when the next one has waited long enough.
+func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code, own string) (time.Time, error) {
+	waiting, more, err := l.waiting(ctx, class)
+	if err != nil {
+		return time.Time{}, err
+	}
+	next := l.opts.Now().Add(safetyTick)
+	var ends []Finished
+	var left []Task
+	for _, t := range waiting {
+		if outcome, over := l.hopeless(t, readiness, code, own); over {
+			ends = append(ends, l.ended(t, outcome))
+			continue
+		}
+		left = append(left, t)
+		if deadline := l.deadline(t); deadline.Before(next) {
+			next = deadline
+		}
+	}
+	if readiness == NeverReady && len(ends) > 0 && l.bells.firstToAsk() {
+		l.worker.NeedsPairing()
+	}
+	if err := l.settle(ctx, record{ends: ends}); err != nil {
+		return time.Time{}, err
+	}
+	if more && len(ends) > 0 {
+		return time.Time{}, nil
+	}
+	return next, l.annotate(ctx, class, left, code)
+}
+
+// hopeless ends a task that must not wait for an absent account, or not any longer.
+func (l *Lane) hopeless(t Task, readiness Readiness, code, own string) (Outcome, bool) {
+	switch {
+	case readiness == NeverReady:
+		return notPerformed(t, neverCode(code), "the account is not logged in: "+code), true
+	case foreign(t, own):
+		return accountChanged(), true
+	case l.opts.FailWhenDisconnected:
+		return notPerformed(t, code, "the account is not connected: "+code), true
+	case !l.opts.Now().Before(l.deadline(t)):
+		return Never(codeExpired, "the account was away for too long: "+code), true
+	}
+	return Outcome{}, false
+}
+
+// neverCode is the code for a task of an account without a phone.
+func neverCode(code string) string {
+	if code == codeLoggedOut || code == "logout_requested" {
+		return codeLoggedOut
+	}
+	return codeNotPaired
+}
+
+func notPerformed(t Task, code, detail string) Outcome {
+	if t.MaybeSent {
+		detail += "; an earlier attempt may have reached WhatsApp"
+	}
+	return Outcome{Final: true, Verdict: NotPerformed, Code: code, Detail: detail}
+}
+
+// foreign tells whether a task was accepted for another number than the account has now.
+func foreign(t Task, own string) bool {
+	return t.ForNumber != "" && own != "" && t.ForNumber != own
+}
+
+func accountChanged() Outcome {
+	return Never(codeAccountChanged, "the task was accepted for another number than the one that is paired now")
+}
+
+// refused ends a claimed task that must not be worked: one of another number, or too late.
+func (l *Lane) refused(t Task) (Finished, bool) {
+	if _, _, own := l.worker.Ready(); foreign(t, own) {
+		return l.ended(t, accountChanged()), true
+	}
+	if l.opts.Now().Before(l.deadline(t)) {
+		return Finished{}, false
+	}
+	code, detail := t.Code, "no outcome within the maximum age"
+	if code == "" {
+		code = codeExpired
+	}
+	if t.Detail != "" {
+		detail += ": " + t.Detail
+	}
+	return l.ended(t, Never(code, detail)), true
+}
+
+// deadline is when a task must have ended: its maximum age after it was accepted, the time apart in which it waited for its
+// pace or its turn. Called for messages by their own goroutine only.
+func (l *Lane) deadline(t Task) time.Time {
+	waited := t.Waited
+	if t.Kind == Message {
+		waited = l.waited(t, l.turn)
+	}
+	return t.Created.Add(l.opts.MaxAge + waited)
+}
+
+// waited is how long a message waited for its pace or its turn until a time. What Waited holds was counted up to NotBefore.
+func (l *Lane) waited(t Task, until time.Time) time.Duration {
+	if l.turn.Before(until) {
+		until = l.turn
+	}
+	return t.Waited + max(0, until.Sub(latest(t.Created, t.NotBefore)))
+}
+
+// waiting returns the oldest queued tasks of a class, and whether there may be more. It looks further until it finds some:
+// the other classes may be in front.
+func (l *Lane) waiting(ctx context.Context, class Class) (tasks []Task, more bool, err error) {
+	for most := 200; ; most *= 8 {
+		all, err := l.keeper.Waiting(ctx, l.opts.Account, most)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, t := range all {
+			if t.Kind.Class() == class {
+				tasks = append(tasks, t)
+			}
+		}
+		if more = len(all) == most; len(tasks) > 0 || !more {
+			return tasks, more, nil
+		}
+	}
+}
+
+// annotate writes at the tasks that are next in line why they wait, once for each reason. The keeper writes reasons only
+// when a task is put back, so they are taken for that.
+func (l *Lane) annotate(ctx context.Context, class Class, waiting []Task, code string) error {
+	most := l.opts.BatchSize
+	if class == ClassMessage {
+		most = 1
+	}
+	now := l.opts.Now()
+	stale, seen := false, map[string]bool{}
+	for _, t := range waiting {
+		blocked := class == ClassMessage && seen[t.Number]
+		seen[t.Number] = true
+		if blocked || t.NotBefore.After(now) {
+			continue
+		}
+		stale = stale || t.Reason != code
+		if most--; most == 0 {
+			break
+		}
+	}
+	if !stale {
+		return nil
+	}
+	tasks, err := l.claim(ctx, class, l.opts.BatchSize)
+	if err != nil {
+		return err
+	}
+	for i, t := range tasks {
+		tasks[i] = untried(t, t.NotBefore, code)
+	}
+	return l.settle(ctx, record{again: tasks})
+}
