@@ -92,12 +92,13 @@ type fakeSlack struct {
 	files   map[string]bool
 	texts   map[string]string
 	next    int
+	scopes  string                   // what the app may do, separated by spaces
 	answer  func(call string) string // an answer other than success, empty for success
 	changed chan struct{}
 }
 
 func newFakeSlack(t *testing.T) *fakeSlack {
-	s := &fakeSlack{t: t, files: map[string]bool{}, texts: map[string]string{}, changed: make(chan struct{})}
+	s := &fakeSlack{t: t, scopes: "chat:write files:write", files: map[string]bool{}, texts: map[string]string{}, changed: make(chan struct{})}
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.server.Close)
 	return s
@@ -127,6 +128,11 @@ func (s *fakeSlack) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if !strings.HasPrefix(call, "upload/") && r.Header.Get("Authorization") != "Bearer "+token && r.FormValue("token") != token {
 		fmt.Fprint(w, `{"ok":false,"error":"invalid_auth"}`)
+		return
+	}
+	needed := map[string]string{"chat": "chat:write", "files": "files:write"}[strings.Split(call, ".")[0]]
+	if !strings.Contains(s.scopes, needed) {
+		fmt.Fprintf(w, `{"ok":false,"error":"missing_scope","needed":%q,"provided":%q}`, needed, s.scopes)
 		return
 	}
 	switch {
@@ -315,6 +321,17 @@ func TestATroubledSlackHoldsNobodyUp(t *testing.T) {
 			s.until("the code is out after all", func() bool { return len(s.files) == 1 })
 		})
 	}
+}
+
+func TestAMissingScopeIsNamedInTheLog(t *testing.T) {
+	t.Parallel()
+	s := newFakeSlack(t)
+	s.scopes = "chat:write"
+	n, log, _ := start(t, s)
+	n.Observe(waiting(1, 1))
+	require.NoError(t, n.Shown(t.Context(), 1, 1))
+	require.Contains(t, log.String(), "missing_scope")
+	require.Contains(t, log.String(), "upload the pairing code")
 }
 
 func TestASlackThatIsDownHoldsNobodyUp(t *testing.T) {

@@ -57,6 +57,11 @@ func newWorld(t *testing.T, contacts int) *world {
 		"WHATSAPPD_PACE_OFF":           "true",
 		"WHATSAPPD_LOG_FORMAT":         "json",
 	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			w.flawless() // in every scenario: what goes wrong here is never part of one
+		}
+	})
 	w.account(ownerPhone, "Owner", false)
 	w.account(strangerNot, "", true)
 	for i := range contacts {
@@ -187,7 +192,7 @@ func (w *world) pair() {
 // flawless checks what must hold in every scenario without faults.
 func (w *world) flawless() {
 	w.t.Helper()
-	counters, err := w.sim.Counters(w.t.Context())
+	counters, err := w.sim.Counters(context.WithoutCancel(w.t.Context())) // a test's context ends before its cleanup
 	require.NoError(w.t, err)
 	require.Empty(w.t, counters.Unhandled, "stanzas the simulator does not know")
 	require.Empty(w.t, counters.Problems)
