@@ -17,12 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(buildDir) // in the system's temporary directory, if at all
+	os.Exit(code)
+}
+
+// buildDir is where the program under test is, empty while it is not built.
+var buildDir string
+
 // binary is the program under test, built once for all end-to-end tests.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "whatsappd-test-")
 	if err != nil {
 		return "", err
 	}
+	buildDir = dir
 	path := filepath.Join(dir, "whatsappd")
 	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
