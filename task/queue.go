@@ -130,8 +130,8 @@ func (l *Lane) absent(class Class) (time.Time, bool) {
 	return a.until, a.seen == l.changes && l.opts.Now().Before(a.until)
 }
 
-// noteAbsence notes whether an attempt met an absent account; seen is the count of changes before it began, until the
-// latest time to look again.
+// noteAbsence notes whether an attempt met an absent account. seen is the count of changes before the attempt began. No task
+// is left to wait past its deadline.
 func (l *Lane) noteAbsence(class Class, seen uint64, tasks []Task, outcomes []Outcome) {
 	now := l.opts.Now()
 	l.mu.Lock()
