@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"whatsappd/httpapi"
 	"whatsappd/simulator"
 )
 
@@ -127,6 +129,51 @@ func TestAStopUnderLoadParksWhatIsNotSent(t *testing.T) {
 	}
 	w.allArrived(contacts, each)
 	w.flawless()
+}
+
+// freeze lets the simulator fall silent with its connections open, while a message is on its way to it.
+func (w *world) freeze() (thaw func()) {
+	w.t.Helper()
+	require.NoError(w.t, w.whatsapp.cmd.Process.Signal(syscall.SIGSTOP))
+	w.ws("message", contact(1), "into the silence")
+	w.eventually("the message is on its way", func() bool {
+		var running httpapi.TasksAnswer
+		w.get("/v1/tasks?state=running", &running)
+		return len(running.Tasks) == 1
+	})
+	return func() { require.NoError(w.t, w.whatsapp.cmd.Process.Signal(syscall.SIGCONT)) }
+}
+
+func TestAStopIsInTimeThoughWhatsAppIsSilent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("check", contact(1)), "True") // so that only the message itself is left to do
+	thaw := w.freeze()
+	code, took := w.daemon.stop()
+	thaw()
+	require.Zero(t, code, "exit code")
+	require.Less(t, took, 8*time.Second)
+	w.serve()
+	require.Equal(t, []string{"into the silence"}, texts(w.inbox(contact(1), 1)), "it is sent after the next start, and shown once")
+	w.hook.until("its callback", func(got []received) bool { return len(got) == 2 })
+}
+
+func TestASecondSignalEndsTheDaemonAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("check", contact(1)), "True")
+	thaw := w.freeze()
+	defer thaw()
+	require.NoError(t, w.daemon.cmd.Process.Signal(syscall.SIGTERM))
+	w.daemon.wants(`"msg":"stopping"`)
+	begun := time.Now()
+	require.NoError(t, w.daemon.cmd.Process.Signal(syscall.SIGTERM))
+	require.NotZero(t, w.daemon.wait())
+	require.Less(t, time.Since(begun), 2*time.Second)
 }
 
 func TestACheckWhileLoggedOutShowsACodeInSlackAndTerminal(t *testing.T) {

@@ -34,6 +34,7 @@ func contact(i int) string { return fmt.Sprintf("49176100%05d", i) }
 type world struct {
 	t        *testing.T
 	sim      *simulator.Client
+	whatsapp *process // the simulator
 	hook     *receiver
 	settings map[string]string
 	daemon   *process
@@ -46,7 +47,7 @@ func newWorld(t *testing.T, contacts int) *world {
 	sim := start(t, "simulator", nil, "simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--state", t.TempDir()+"/simulator.json", "--json")
 	var info simulator.Info
 	require.NoError(t, json.Unmarshal([]byte(sim.wants(`^(\{.*"root_key".*\})$`)[1]), &info))
-	w := &world{t: t, sim: simulator.NewClient(info.Control), hook: newReceiver(t)}
+	w := &world{t: t, sim: simulator.NewClient(info.Control), whatsapp: sim, hook: newReceiver(t)}
 	w.settings = map[string]string{
 		"WHATSAPPD_LISTEN":             "127.0.0.1:0",
 		"WHATSAPPD_TOKEN":              testToken,
