@@ -114,6 +114,25 @@ func TestALogOutWaitsForTheMessageOnItsWay(t *testing.T) {
 	})
 }
 
+func TestMessagesAndChecksLetALogOutGoFirst(t *testing.T) {
+	t.Parallel()
+	play(t, nil, func(s *scene) {
+		s.ledger.lock(task.ClassControl) // the log-out is due and cannot be taken yet
+		logout := s.accept(task.New{Kind: task.Logout})
+		message, check := s.message("1"), s.accept(task.New{Kind: task.Check, Number: "2"})
+		s.pass(time.Second)
+		require.Empty(t, s.hands.tried())
+		require.Empty(t, s.hands.sizes())
+		s.ledger.lock("")
+		s.pass(6 * time.Second)
+		ended := s.ledger.get(logout).Finished
+		for _, id := range []task.ID{message, check} {
+			require.Equal(t, task.Done, s.ledger.get(id).State)
+			require.False(t, s.ledger.get(id).Finished.Before(ended))
+		}
+	})
+}
+
 func TestALogOutForAnotherNumberIsNotDone(t *testing.T) {
 	t.Parallel()
 	play(t, nil, func(s *scene) {

@@ -27,9 +27,10 @@ type ledger struct {
 	sent     map[string]time.Time
 	requeued []task.Task
 	finished []task.Finished
-	paces    int   // how often the pace was kept on its own
-	swept    int   // how often
-	failing  error // what every write answers
+	paces    int        // how often the pace was kept on its own
+	swept    int        // how often
+	failing  error      // what every write answers
+	locked   task.Class // of which nothing can be claimed
 }
 
 func newLedger() *ledger {
@@ -75,6 +76,9 @@ func (l *ledger) Claim(_ context.Context, _ string, class task.Class, now time.T
 	defer l.mu.Unlock()
 	if l.failing != nil {
 		return nil, l.failing
+	}
+	if class == l.locked {
+		return nil, errDisk
 	}
 	var claimed []task.Task
 	for _, t := range l.tasks {
@@ -228,6 +232,13 @@ func (l *ledger) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failing = err
+}
+
+// lock makes every claim of a class fail, of none for the empty one.
+func (l *ledger) lock(class task.Class) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.locked = class
 }
 
 // get returns a task as it is kept.

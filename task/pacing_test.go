@@ -235,6 +235,29 @@ func TestARestartEndsNoBacklogThatWaitsForItsPace(t *testing.T) {
 	})
 }
 
+func TestABacklogOutlivesARestartIntoALostConnection(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"between two messages": 15 * time.Minute, "in a long wait for its pace": 50 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, paced, func(s *scene) {
+				for i := range 300 {
+					s.message(fmt.Sprint(i))
+				}
+				s.pass(wait)
+				s.stop()
+				s.hands.become(task.Wait, "connecting")
+				s.run()
+				s.pass(9 * time.Minute)
+				require.NotContains(t, s.ledger.outcomes(), "failed expired")
+				s.hands.become(task.Ready)
+				s.pass(3 * 24 * time.Hour)
+				require.Equal(t, map[string]int{"done": 300}, s.ledger.outcomes())
+			})
+		})
+	}
+}
+
 func TestWaitingForItsTurnBehindSlowMessagesAgesNone(t *testing.T) {
 	t.Parallel()
 	play(t, func(_ *task.Options, h *hands) {
