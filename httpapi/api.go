@@ -4,15 +4,15 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"whatsappd/callback"
 	"whatsappd/session"
@@ -74,8 +74,9 @@ type API struct {
 	metrics   http.Handler
 	engine    *gin.Engine
 	stopping  atomic.Bool
-	logins    logins
-	refusals  refusals
+
+	mu     sync.Mutex
+	logins []time.Time // calls of /ws/login within the last day
 }
 
 // The keys under which a request carries what later steps need.
@@ -84,11 +85,8 @@ const (
 	keyRequest = "request"
 )
 
-// New makes the API. There must be a token, and none may be empty. metrics may be nil: then there is no /metrics.
+// New makes the API.
 func New(opts Options, tasks tasks, ledger ledger, account account, callbacks callbacks, policy urlPolicy, metrics http.Handler) (*API, error) {
-	if len(opts.Tokens) == 0 || slices.Contains(opts.Tokens, "") {
-		return nil, errors.New("the HTTP door needs at least one token, and no empty one")
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -128,21 +126,20 @@ func (a *API) Handler() http.Handler {
 func (a *API) Stop() { a.stopping.Store(true) }
 
 func (a *API) route() {
-	r := a.engine.Group("/", a.bounded)
-	for name, read := range map[string]reader{
-		"check": a.wsCheck, "message": a.wsMessage, "login": a.wsLogin, "logout": a.wsLogout,
-	} {
-		r.POST("/ws/"+name+"/*segments", a.ws(read))
+	r := a.engine
+	r.POST("/ws/check/*rest", a.ws(a.wsCheck))
+	r.POST("/ws/message/*rest", a.ws(a.wsMessage))
+	r.POST("/ws/login/*rest", a.ws(a.wsLogin))
+	r.POST("/ws/logout/*rest", a.ws(a.wsLogout))
+	for _, name := range []string{"check", "message", "login", "logout"} {
 		r.POST("/ws/"+name, func(c *gin.Context) { a.refuse(c, errReturnURLMissing) })
 	}
 	r.GET("/internal/ping", func(c *gin.Context) {
 		c.Data(http.StatusOK, "text/html; charset=utf-8", []byte("<html><body>pong</body></html>"))
 	})
-	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, HealthAnswer{Status: "alive"}) })
+	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, health{Status: "alive"}) })
 	r.GET("/readyz", a.readyz)
-	if a.metrics != nil {
-		r.GET("/metrics", gin.WrapH(a.metrics))
-	}
+	r.GET("/metrics", gin.WrapH(a.metrics))
 	r.GET("/v1/status", a.answer(a.status))
 	r.GET("/v1/pairing", a.pairing)
 	r.POST("/v1/pairing", a.work(a.pair))
@@ -182,6 +179,77 @@ func (a *API) refusedWhileStopping(c *gin.Context) bool {
 	if !a.stopping.Load() {
 		return false
 	}
+	c.Header("Connection", "close")
 	a.refuse(c, errStopping)
 	return true
+}
+
+func (a *API) methodNotAllowed(c *gin.Context) {
+	if inWS(c.Request.URL.RawPath) {
+		a.refuse(c, notAllowed(c, http.MethodPost))
+		return
+	}
+	a.refuse(c, errMethod) // Gin has set the header
+}
+
+// bodyMost bounds request bodies. The old endpoints have none.
+const bodyMost = 1 << 20
+
+// begin gives the request its id, sets the headers that every answer has, and logs the end. Paths and parameters are never
+// logged: under /ws they hold numbers and messages.
+func (a *API) begin(c *gin.Context) {
+	begun := time.Now()
+	id := c.GetHeader("X-Request-Id")
+	if !sane(id) {
+		id = uuid.NewString()
+	}
+	c.Set(keyRequest, id)
+	header := c.Writer.Header()
+	header.Set("X-Request-Id", id)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, bodyMost)
+	c.Next()
+	level := slog.LevelInfo
+	if a.open(c.Request.URL.RawPath) {
+		level = slog.LevelDebug // health checks come every few seconds
+	}
+	a.log.Log(c.Request.Context(), level, "request",
+		"method", method(c.Request.Method), "route", c.FullPath(), "status", c.Writer.Status(), "bytes", c.Writer.Size(),
+		"took_ms", time.Since(begun).Milliseconds(), "request_id", id, "token_id", c.GetString(keyToken))
+}
+
+// sane tells ids that can stand in a log from what somebody made up.
+func sane(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, char := range id {
+		ok := char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z' || char >= '0' && char <= '9' || char == '-' || char == '_'
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// method is the request's method, if it is one.
+func method(name string) string {
+	switch name {
+	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+		return name
+	}
+	return "other"
+}
+
+// recoverPanic answers a request whose handler panicked.
+func (a *API) recoverPanic(c *gin.Context) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.log.Error("request panicked", "request_id", c.GetString(keyRequest), "route", c.FullPath(), "panic", cause)
+			a.refuse(c, errInternal)
+			c.Abort()
+		}
+	}()
+	c.Next()
 }

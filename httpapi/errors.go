@@ -1,14 +1,9 @@
 package httpapi
 
 import (
-	"cmp"
-	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -17,67 +12,58 @@ import (
 	"whatsappd/task"
 )
 
-// problem is a failure as callers hear it.
+// problem is a failure as callers hear it: an HTTP status, a stable code and a sentence.
 type problem struct {
 	status int
-	code   string // stable: clients branch on it
+	code   string
 	detail string
-	after  time.Duration // when to try again; zero when there is no opinion
 }
 
-// Error implements error.
 func (p *problem) Error() string { return p.detail }
 
-// retrySoon is when callers are asked to come back after a failure that is expected to pass.
-const retrySoon = 10 * time.Second
-
 var (
-	errUnauthorized = &problem{http.StatusUnauthorized, "unauthorized", "Request rejected. Token incorrect or not provided", 0}
-	errNoPath       = &problem{http.StatusNotFound, "not_found", "Invalid path", 0}
-	errMethod       = &problem{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header", 0}
-	errTooLarge     = &problem{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB", 0}
-	errUnreadable   = &problem{http.StatusBadRequest, "invalid_body", "The body must be one JSON object with the fields kind, to, text and return_url", 0}
-	errStopping     = &problem{http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon", retrySoon}
-	errTimeout      = &problem{http.StatusServiceUnavailable, "timeout", "There was no answer in time, try again", retrySoon}
-	errCanceled     = &problem{http.StatusServiceUnavailable, "canceled", "The request was given up before its answer", retrySoon}
-	errInternal     = &problem{http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id", 0}
+	errUnauthorized = &problem{http.StatusUnauthorized, "unauthorized", "Request rejected. Token incorrect or not provided"}
+	errNoPath       = &problem{http.StatusNotFound, "not_found", "Invalid path"}
+	errMethod       = &problem{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header"}
+	errStopping     = &problem{http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon"}
+	errInternal     = &problem{http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id"}
 )
 
-// invalid refuses one argument of a request. The old endpoints answer it with 400.
-func invalid(argument string, err error) *problem {
-	return &problem{http.StatusUnprocessableEntity, "invalid_" + argument, err.Error(), 0}
+func invalid(err error) *problem {
+	return &problem{http.StatusBadRequest, "invalid", err.Error()}
 }
 
 // answers is how failures of the packages below are told. What is not in it is internal.
-func answers(err error) *problem {
+func answers(err error, ws bool) *problem {
+	full := http.StatusInsufficientStorage
+	if ws {
+		full = http.StatusServiceUnavailable
+	}
 	for _, known := range []struct {
 		err    error
 		answer *problem
 	}{
-		{task.ErrIdempotency, &problem{http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key", 0}},
-		{task.ErrFull, &problem{http.StatusInsufficientStorage, "disk_full", "The disk is full: nothing was accepted. Free some space", retrySoon}},
+		{task.ErrIdempotency, &problem{http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key"}},
+		{task.ErrFull, &problem{full, "disk_full", "The disk is full: nothing was accepted. Free some space"}},
 		{task.ErrStopping, errStopping},
-		{task.ErrNotFound, &problem{http.StatusNotFound, "no_such_task", "There is no such task", 0}},
-		{callback.ErrNotFound, &problem{http.StatusNotFound, "no_such_callback", "There is no such callback", 0}},
-		{callback.ErrNotDead, &problem{http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed", 0}},
-		{session.ErrAlreadyPaired, &problem{http.StatusConflict, "already_paired", "The account is linked already", 0}},
-		{session.ErrNotPaired, &problem{http.StatusConflict, "not_paired", "The account is not linked to a phone", 0}},
-		{context.DeadlineExceeded, errTimeout},
-		{context.Canceled, errCanceled},
+		{task.ErrNotFound, &problem{http.StatusNotFound, "no_such_task", "There is no such task"}},
+		{callback.ErrNotFound, &problem{http.StatusNotFound, "no_such_callback", "There is no such callback"}},
+		{callback.ErrNotDead, &problem{http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed"}},
+		{session.ErrAlreadyPaired, &problem{http.StatusConflict, "already_paired", "The account is linked already"}},
+		{session.ErrNotPaired, &problem{http.StatusConflict, "not_paired", "The account is not linked to a phone"}},
 	} {
 		if errors.Is(err, known.err) {
 			return known.answer
 		}
 	}
 	if failure, ok := errors.AsType[*session.Error](err); ok {
-		hint := cmp.Or(failure.Hint, "WhatsApp or the account cannot do this now")
-		return &problem{http.StatusServiceUnavailable, cmp.Or(failure.Code, "unavailable"), hint, max(failure.After, retrySoon)}
+		return &problem{http.StatusServiceUnavailable, failure.Code, failure.Error()}
 	}
 	return errInternal
 }
 
-// oldFailure is an error of the old endpoints.
-type oldFailure struct {
+// wsFailure is an error of the old endpoints.
+type wsFailure struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
 }
@@ -93,19 +79,19 @@ type Problem struct {
 
 // refuse answers with a failure, in the shape of the endpoint.
 func (a *API) refuse(c *gin.Context, err error) {
+	ws := inWS(c.Request.URL.RawPath)
 	var p *problem
 	if !errors.As(err, &p) {
-		p = answers(err)
-		a.logFailure(c, p, err)
+		p = answers(err, ws)
 	}
-	if p.after > 0 {
-		c.Header("Retry-After", strconv.Itoa(int(p.after.Seconds())))
+	if p == errInternal {
+		a.log.Error("request failed", "request_id", c.GetString(keyRequest), "error", err)
 	}
-	if p == errStopping || p == errTooLarge {
-		c.Header("Connection", "close")
+	if p.status == http.StatusServiceUnavailable || p.status == http.StatusInsufficientStorage {
+		c.Header("Retry-After", "10")
 	}
-	if oldShape(c.Request.URL.RawPath, p) {
-		c.JSON(oldStatus(p.status), oldFailure{Status: "failed", Message: p.detail})
+	if ws {
+		c.JSON(p.status, wsFailure{Status: "failed", Message: p.detail})
 		return
 	}
 	c.Header("Content-Type", "application/problem+json")
@@ -114,30 +100,11 @@ func (a *API) refuse(c *gin.Context, err error) {
 	})
 }
 
-// logFailure keeps the cause, which callers are not told.
-func (a *API) logFailure(c *gin.Context, p *problem, err error) {
-	level := slog.LevelWarn
-	switch {
-	case p == errInternal:
-		level = slog.LevelError
-	case p == errCanceled, p.status < http.StatusInternalServerError:
-		level = slog.LevelDebug
-	}
-	a.log.Log(c.Request.Context(), level, "request failed", "request_id", c.GetString(keyRequest), "code", p.code, "error", err)
+func notAllowed(c *gin.Context, methods string) *problem {
+	c.Header("Allow", methods)
+	return errMethod
 }
 
-// oldShape tells failures that are told as the older service told them: all of its own endpoints, and unknown paths.
-func oldShape(path string, p *problem) bool {
-	return inWS(path) || p == errNoPath && !strings.HasPrefix(path, "/v1/")
-}
-
-// oldStatus is the status of a failure on the old endpoints, whose callers know fewer of them.
-func oldStatus(status int) int {
-	switch status {
-	case http.StatusUnprocessableEntity:
-		return http.StatusBadRequest
-	case http.StatusInsufficientStorage:
-		return http.StatusServiceUnavailable
-	}
-	return status
+func missing(what string) *problem {
+	return invalid(fmt.Errorf("%s is missing", what))
 }
