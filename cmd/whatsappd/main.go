@@ -24,9 +24,22 @@ import (
 
 func main() {
 	unix.Umask(0o077) // SQLite makes its files with the default mode
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, terminal{os.Stdout, os.Stderr, os.Environ()}, os.Args[1:]))
+	os.Exit(run(untilSignal(), terminal{os.Stdout, os.Stderr, os.Environ()}, os.Args[1:]))
+}
+
+// untilSignal gives a context that ends at the first signal to stop. A second one ends the process at once; both are read
+// from one channel, so that the second is not lost however soon it follows.
+func untilSignal() context.Context {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		os.Exit(exitFailed)
+	}()
+	return ctx
 }
 
 // terminal is what a command gets from its process: where to write, and its environment.
