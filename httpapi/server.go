@@ -21,6 +21,8 @@ func NewServer(handler http.Handler, log *slog.Logger) *Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    1 << 20, // a message of 65,536 characters, escaped, must fit into the path
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// OPTIONS * asks for a token like everything else.
+		DisableGeneralOptionsHandler: true,
 	}}
 }
 

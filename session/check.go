@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,8 +122,11 @@ func (a *Account) board(ctx context.Context, numbers []Number) map[Number]*fligh
 	return flights
 }
 
-// fly asks about numbers, query by query.
+// fly asks about numbers, query by query. An answer that came in between the look at the kept ones and the boarding is
+// taken as it is.
 func (a *Account) fly(ctx context.Context, numbers []Number) {
+	kept, numbers := a.known(ctx, numbers)
+	a.land(slices.Collect(maps.Keys(kept)), kept, nil)
 	for len(numbers) > 0 {
 		batch := numbers[:min(queryNumbers, len(numbers))]
 		numbers = numbers[len(batch):]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -71,7 +72,7 @@ func newWorld(t *testing.T, opts ...simulator.Options) *world {
 		DB: db, Keeper: w.keeper, Observe: w.observe, PairingRounds: 3,
 		CheckCachePositive: time.Hour, CheckCacheNegative: time.Hour,
 		Simulator: &session.Simulator{Addr: w.sim.Addr(), RootKey: w.sim.RootKey()},
-		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Logger:    slog.New(slog.NewTextHandler(outputOf(t), nil)),
 		Timing: session.Timing{
 			BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Tick: 50 * time.Millisecond,
 			ReplacedRetry: 50 * time.Millisecond, RoundPause: 50 * time.Millisecond, TaskRoundPause: 50 * time.Millisecond,
@@ -80,6 +81,28 @@ func newWorld(t *testing.T, opts ...simulator.Options) *world {
 		},
 	}
 	return w
+}
+
+// output writes to a test's log until the test ends: a goroutine of the library may say something after that.
+type output struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func outputOf(t *testing.T) io.Writer {
+	o := &output{to: t.Output()}
+	t.Cleanup(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.to = io.Discard
+	})
+	return o
+}
+
+func (o *output) Write(line []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(line)
 }
 
 // run opens the account and runs it until the test ends or halt is called.
