@@ -44,6 +44,22 @@ func newAuthority(root *keys.KeyPair, now time.Time) (*authority, error) {
 	return &authority{root: root, static: static, chain: chain}, nil
 }
 
+// spoiled returns an authority that clients refuse, or the same one for a fault that leaves certificates alone.
+func (a *authority) spoiled(how string) (*authority, error) {
+	switch how {
+	case "wrong-root":
+		return newAuthority(keys.NewKeyPair(), time.Now())
+	case "expired":
+		return newAuthority(a.root, time.Now().AddDate(-11, 0, 0))
+	case "wrong-leaf":
+		other := *a
+		other.static = keys.NewKeyPair()
+		return &other, nil
+	default:
+		return a, nil
+	}
+}
+
 // certify signs a key. The signature is XEdDSA over the details as they are, without a prefix.
 func certify(issuer, subject *keys.KeyPair, issuerSerial, serial uint32, now time.Time) (*waCert.CertChain_NoiseCertificate, error) {
 	details, err := proto.Marshal(&waCert.CertChain_NoiseCertificate_Details{

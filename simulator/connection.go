@@ -28,15 +28,29 @@ type conn struct {
 	crypt   *transport
 	pairing *pairing // nil on a connection that logged in
 
-	// device is who is logged in, nil before login and after a logout. It is set by the serving goroutine under Server.mu.
-	device *device
+	// device is who is logged in, nil before login and after a logout. It is set under Server.mu.
+	device atomic.Pointer[device]
 	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs.
 	lidAddressing bool
 	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
 	active bool
 
-	ending atomic.Bool // a last stanza is on its way: nothing the client says counts any more
-	queue  writeQueue
+	ending  atomic.Bool // a last stanza is on its way: nothing the client says counts any more
+	stuck   atomic.Bool // nothing is read any more
+	cut     chan struct{}
+	cutOnce sync.Once // closes cut, when the TCP connection was closed here
+	queue   writeQueue
+}
+
+// who returns the linked device that is logged in, nil when there is none.
+func (c *conn) who() *device { return c.device.Load() }
+
+// number returns the number of the account that is logged in, "" when there is none.
+func (c *conn) number() string {
+	if d := c.who(); d != nil {
+		return d.account.number
+	}
+	return ""
 }
 
 // tcpKey finds a request's TCP connection in its context.
@@ -44,8 +58,7 @@ type tcpKey struct{}
 
 // serveChat is the websocket endpoint of clients.
 func (s *Server) serveChat(w http.ResponseWriter, r *http.Request) {
-	if status := s.takeConnectRefusal(); status != 0 {
-		http.Error(w, http.StatusText(status), status)
+	if f, met := s.meet(moment{at: "connect"}); met && s.disturbHTTP(w, r, f) {
 		return
 	}
 	// Clients name the real site as their origin.
@@ -56,7 +69,7 @@ func (s *Server) serveChat(w http.ResponseWriter, r *http.Request) {
 	}
 	ws.SetReadLimit(maxFrame + 64<<10)
 	tcp, _ := r.Context().Value(tcpKey{}).(net.Conn)
-	c := &conn{s: s, ws: ws, tcp: tcp, done: make(chan struct{}), queue: newWriteQueue()}
+	c := &conn{s: s, ws: ws, tcp: tcp, done: make(chan struct{}), cut: make(chan struct{}), queue: newWriteQueue()}
 	if !s.enter(c) {
 		_ = ws.CloseNow()
 		return
@@ -111,7 +124,32 @@ func (c *conn) handshake(stream io.Reader) (*greeted, error) {
 		return nil, err
 	}
 	receive := func() ([]byte, error) { return readFrame(stream) }
-	return respond(prologue, c.s.authority, receive, c.writeFrame)
+	f, met := c.s.meet(moment{at: "handshake"})
+	if !met {
+		return respond(prologue, c.s.authority, receive, c.writeFrame)
+	}
+	authority, err := c.s.authority.spoiled(f.Do)
+	if err != nil {
+		return nil, err
+	}
+	return respond(prologue, authority, receive, func(hello []byte) error { return c.answerLate(f, hello) })
+}
+
+// answerLate is how the server's hello leaves when a fault strikes the handshake.
+func (c *conn) answerLate(f Fault, hello []byte) error {
+	switch f.Do {
+	case doSilence:
+		<-c.cut // by the client's patience or the server's
+		return net.ErrClosed
+	case doDrop:
+		c.drop()
+		return net.ErrClosed
+	case "garbage":
+		hello = randomBytes(len(hello))
+	case doDelay:
+		pause(c.s.ctx, time.Duration(f.Delay))
+	}
+	return c.writeFrame(hello)
 }
 
 // hungUp tells a connection that ended from one that said something wrong.
@@ -127,6 +165,10 @@ func (c *conn) read(stream io.Reader) {
 		frame, err := readFrame(stream)
 		if err != nil {
 			c.s.log.Debug("connection ended", "reason", err)
+			return
+		}
+		if c.stuck.Load() {
+			<-c.cut
 			return
 		}
 		plain, err := c.crypt.open(frame)
@@ -163,17 +205,18 @@ func (s *Server) dispatch(c *conn, n *waBinary.Node) {
 
 // dispatchTraffic hands on what only logged-in clients may send.
 func (s *Server) dispatchTraffic(c *conn, n *waBinary.Node) {
-	if c.device == nil {
+	d := c.who()
+	if d == nil {
 		s.problem("%s before login", n.Tag)
 		return
 	}
 	switch n.Tag {
 	case "message":
-		s.handleMessage(c, n)
+		s.handleMessage(c, d, n)
 	case "receipt":
-		s.handleReceipt(c, n)
+		s.handleReceipt(c, d, n)
 	default:
-		s.handleClientAck(c, n)
+		s.handleClientAck(d, n)
 	}
 }
 
@@ -188,7 +231,7 @@ func (c *conn) leave() {
 	if c.pairing != nil {
 		s.dropCodes(c.pairing)
 	}
-	gone := c.device
+	gone := c.who()
 	if gone != nil && gone.conn == c {
 		gone.conn = nil
 	} else {

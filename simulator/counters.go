@@ -39,6 +39,7 @@ type Counters struct {
 	UsyncQueries int `json:"usync_queries"`
 	UsyncUsers   int `json:"usync_users"`
 
+	Faults    map[string]int `json:"faults"`    // strikes, by operation and what was done
 	IQs       map[string]int `json:"iqs"`       // requests by namespace, type and child
 	Noted     map[string]int `json:"noted"`     // stanzas taken without an answer: ib, presence, chatstate, notification
 	Unhandled map[string]int `json:"unhandled"` // requests and stanzas the simulator does not know
@@ -57,7 +58,7 @@ func (s *Server) count(change func(*Counters)) {
 	defer s.ledger.mu.Unlock()
 	c := &s.ledger.c
 	if c.IQs == nil {
-		c.IQs, c.Noted, c.Unhandled = map[string]int{}, map[string]int{}, map[string]int{}
+		c.IQs, c.Noted, c.Unhandled, c.Faults = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	}
 	change(c)
 }
@@ -84,7 +85,8 @@ func (s *Server) Counters() Counters {
 	var copied Counters
 	s.count(func(c *Counters) {
 		copied = *c
-		copied.IQs, copied.Noted, copied.Unhandled = maps.Clone(c.IQs), maps.Clone(c.Noted), maps.Clone(c.Unhandled)
+		copied.IQs, copied.Noted = maps.Clone(c.IQs), maps.Clone(c.Noted)
+		copied.Unhandled, copied.Faults = maps.Clone(c.Unhandled), maps.Clone(c.Faults)
 		copied.Problems = slices.Clone(c.Problems)
 	})
 	return copied

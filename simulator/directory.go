@@ -133,6 +133,16 @@ func (d directory) device(jid types.JID) *device {
 	return a.devices[jid.Device]
 }
 
+// numberAt returns the number of the account an address belongs to, "" when there is none.
+func (s *Server) numberAt(jid types.JID) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.directory.account(jid); a != nil {
+		return a.number
+	}
+	return ""
+}
+
 // registeredAccount finds an account that is on WhatsApp by its number.
 func (d directory) registeredAccount(number string) (*account, error) {
 	a := d.byNumber[number]

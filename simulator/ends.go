@@ -13,18 +13,6 @@ const (
 	failureLoggedOut  = 401
 )
 
-// Refusal is how a login is refused.
-type Refusal struct {
-	// Reason is the failure's number, of which clients know: 400 generic, 401 logged out, 402 temporary ban, 403 logged
-	// out by the main device, 405 client outdated, 406 unknown user, 409 bad user agent, 500 and 503 try again.
-	Reason int `json:"reason"`
-	// Message is a text clients may log.
-	Message string `json:"message,omitempty"`
-	// BanCode (101 to 106) and BanSeconds explain a 402.
-	BanCode    int `json:"ban_code,omitempty"`
-	BanSeconds int `json:"ban_seconds,omitempty"`
-}
-
 // node is the stanza that refuses a login.
 func (r *Refusal) node() waBinary.Node {
 	attrs := waBinary.Attrs{"reason": r.Reason, "location": location, "message": r.Message}
@@ -47,14 +35,17 @@ func replacedNode() waBinary.Node { return streamErrorNode("", "replaced") }
 
 func removedNode() waBinary.Node { return streamErrorNode("401", "device_removed") }
 
-// Ways to end a connection with Kick.
+// Ways to end a connection, with Kick or as a fault at "online".
 const (
-	KickDrop     = "drop"           // cut TCP: clients reconnect
+	KickDrop     = "drop"           // cut TCP with FIN: clients reconnect
+	KickReset    = "reset"          // cut TCP with RST: clients reconnect
 	KickClose    = "close"          // close the websocket: clients reconnect
 	Kick503      = "503"            // stream error 503, then close: clients reconnect
 	Kick515      = "515"            // stream error 515, then close: clients reconnect at once
 	KickReplaced = "replaced"       // another connection took over: clients stay away
 	KickRemoved  = "device_removed" // the phone removed the device: clients forget their keys
+	KickDeaf     = "deaf"           // stay open, answer nothing: clients find out by their own pings
+	KickStuck    = "stuck"          // stay open, neither read nor write
 )
 
 // Kick ends the connections of all linked clients of an account. Mode is one of the Kick constants, or a number of a
@@ -66,7 +57,7 @@ func (s *Server) Kick(number, mode string) error {
 	if err != nil {
 		return fmt.Errorf("kick: %w", err)
 	}
-	end, err := kicker(a, mode)
+	end, err := s.kicker(a, mode)
 	if err != nil {
 		return fmt.Errorf("kick: %w", err)
 	}
@@ -83,58 +74,69 @@ func (s *Server) Kick(number, mode string) error {
 }
 
 // kicker returns how a mode ends one connection.
-func kicker(a *account, mode string) (func(*conn), error) {
+func (s *Server) kicker(a *account, mode string) (func(*conn), error) {
 	switch mode {
-	case KickDrop:
-		return (*conn).drop, nil
-	case KickClose:
-		return (*conn).hangUp, nil
 	case Kick503, Kick515:
 		return func(c *conn) { c.endWith(streamErrorNode(mode, "")) }, nil
-	case KickReplaced:
-		return func(c *conn) { c.endWith(replacedNode()) }, nil
-	case KickRemoved:
-		return func(c *conn) { c.endWith(removedNode()) }, nil
+	case KickDrop, KickReset, KickClose, KickReplaced, KickRemoved, KickDeaf, KickStuck:
+		return func(c *conn) { s.end(c, mode, 0) }, nil
 	}
 	reason, err := strconv.Atoi(mode)
 	if err != nil || reason < 400 || reason > 599 {
 		return nil, fmt.Errorf("unknown mode %q", mode)
 	}
 	return func(c *conn) {
-		a.refusals = append(a.refusals, Refusal{Reason: reason})
+		_ = s.refuseLogins(a.number, Refusal{Reason: reason}) // a reason of three digits is taken
 		c.drop()
 	}, nil
 }
 
-// RefuseLogins makes the next logins of an account fail, one for each refusal, in order.
-func (s *Server) RefuseLogins(number string, refusals ...Refusal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, err := s.directory.registeredAccount(number)
-	if err != nil {
-		return fmt.Errorf("refuse logins: %w", err)
+// end ends a connection in one of the ways there are. Call with s.mu held.
+func (s *Server) end(c *conn, how string, code int) {
+	switch how {
+	case KickDrop:
+		c.drop()
+	case KickReset:
+		c.reset()
+	case KickClose:
+		c.hangUp()
+	case KickReplaced:
+		c.endWith(replacedNode())
+	case KickRemoved:
+		if d := c.who(); d != nil && d.account.devices[d.id] == d {
+			s.forget(d)
+		}
+		c.endWith(removedNode())
+	case "stream-error":
+		c.endWith(streamErrorNode(strconv.Itoa(code), ""))
+	case "stream-error-open":
+		n := streamErrorNode(strconv.Itoa(code), "")
+		c.ending.Store(true)
+		c.enqueue(&n, stayOpen)
+	case KickStuck:
+		c.stuck.Store(true)
+		c.fallSilent()
+	case KickDeaf:
+		c.fallSilent()
 	}
-	a.refusals = append(a.refusals, refusals...)
-	return nil
 }
 
-// RefuseConnects answers the next connects with an HTTP status instead of a websocket, one for each status, in order.
-func (s *Server) RefuseConnects(statuses ...int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refusing = append(s.refusing, statuses...)
+// fallSilent leaves the connection open and answers nothing any more.
+func (c *conn) fallSilent() {
+	c.ending.Store(true)
+	c.queue.stop()
 }
 
-// takeConnectRefusal returns the HTTP status that answers this connect, 0 to let it in.
-func (s *Server) takeConnectRefusal() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.refusing) == 0 {
-		return 0
+// scheduleEnd lets a fault end a connection that has just logged in. Call with s.mu held.
+func (s *Server) scheduleEnd(c *conn, d *device) {
+	f, met := s.meet(moment{at: "online", account: d.account.number})
+	if met {
+		s.laterLocked(f.Delay, func() {
+			if d.conn == c {
+				s.end(c, f.Do, f.Code)
+			}
+		})
 	}
-	status := s.refusing[0]
-	s.refusing = s.refusing[1:]
-	return status
 }
 
 // RemoveDevice makes an account's phone remove a linked client: it is told so if it is connected, and cannot log in again.

@@ -24,18 +24,32 @@ func (c *conn) admit(payload *waWa6.ClientPayload) {
 // login lets a linked device in, in place of an older connection of the same device.
 func (s *Server) login(c *conn, number string, id uint32, lidAddressing bool) {
 	c.lidAddressing = lidAddressing
+	f, met := s.meet(moment{at: "login", account: number})
+	if met && f.Do == "failure" {
+		s.refuseLogin(c, number, id, Refusal{
+			Reason: f.Code, Message: f.Message, BanCode: f.Ban, BanSeconds: int(time.Duration(f.Expire).Seconds()),
+		})
+		return
+	}
+	if !met || !s.disturb(c, f, func() { s.letIn(c, number, id) }) {
+		s.letIn(c, number, id)
+	}
+}
+
+// letIn lets a linked device in that has a right to it.
+func (s *Server) letIn(c *conn, number string, id uint32) {
 	s.mu.Lock()
 	d, refusal := s.mayLogin(c, number, id)
 	if refusal != nil {
 		s.mu.Unlock()
-		s.log.Info("login refused", "number", lastDigits(number), "device", id, "reason", refusal.Reason)
-		s.count(func(counters *Counters) { counters.Refused++ })
-		c.endWith(refusal.node())
+		s.refuseLogin(c, number, id, *refusal)
 		return
 	}
 	older := d.conn
-	d.conn, c.device = c, d
+	d.conn = c
+	c.device.Store(d)
 	success := successNode(d, time.Now())
+	s.scheduleEnd(c, d)
 	s.mu.Unlock()
 	if older != nil {
 		s.clientGone(d)
@@ -46,16 +60,18 @@ func (s *Server) login(c *conn, number string, id uint32, lidAddressing bool) {
 	c.send(success)
 }
 
+// refuseLogin tells a client why it is not let in.
+func (s *Server) refuseLogin(c *conn, number string, id uint32, refusal Refusal) {
+	s.log.Info("login refused", "number", lastDigits(number), "device", id, "reason", refusal.Reason)
+	s.count(func(counters *Counters) { counters.Refused++ })
+	c.endWith(refusal.node())
+}
+
 // mayLogin finds the device of a login, or says why there is none. Call with s.mu held.
 func (s *Server) mayLogin(c *conn, number string, id uint32) (*device, *Refusal) {
 	a, err := s.directory.registeredAccount(number)
 	if err != nil {
 		return nil, &Refusal{Reason: failureLoggedOut}
-	}
-	if len(a.refusals) > 0 {
-		refusal := a.refusals[0]
-		a.refusals = a.refusals[1:]
-		return nil, &refusal
 	}
 	d := a.devices[uint16(min(id, maxDevice+1))]
 	if d == nil || !d.linked() {

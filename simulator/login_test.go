@@ -108,7 +108,7 @@ func TestRefusedConnectsEndInOneThatWorks(t *testing.T) {
 	t.Parallel()
 	server := start(t)
 	c := newClient(t, server.Addr(), newStore(t).NewDevice())
-	server.RefuseConnects(503, 429)
+	require.NoError(t, server.RefuseConnects(503, 429))
 	require.ErrorContains(t, c.Connect(), "503")
 	require.ErrorContains(t, c.Connect(), "429")
 	require.NoError(t, c.Connect())

@@ -26,7 +26,6 @@ type account struct {
 	keyIndex   uint32             // of the last linked device
 
 	behaviour Behaviour // what its virtual devices do with messages
-	refusals  []Refusal // how its next logins fail, first in first out
 }
 
 // device is one end of Signal sessions: the virtual phone, or a client that linked itself.

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,12 +28,44 @@ func (s *Server) post(d *device, key string, n waBinary.Node) {
 	s.changed()
 }
 
+// postMessage is post for a message, unless a fault does something else with it. Call with s.mu held.
+func (s *Server) postMessage(to, from *device, id string, n waBinary.Node) {
+	key := messageKey(id)
+	f, _ := s.meet(moment{at: "deliver", account: to.account.number, peer: from.account.number, device: from.id})
+	switch f.Do {
+	case doOmit:
+		return
+	case doDelay:
+		s.laterLocked(f.Delay, func() { s.post(to, key, n) })
+		return
+	case doTwice:
+		s.post(to, key, n)
+	case "broken":
+		n = damaged(n)
+	}
+	s.post(to, key, n)
+}
+
+// damaged returns a copy of a message stanza with one bit of each ciphertext turned.
+func damaged(n waBinary.Node) waBinary.Node {
+	children := slices.Clone(n.GetChildren())
+	for i := range children {
+		if children[i].Tag == "enc" {
+			ciphertext := slices.Clone(content(&children[i]))
+			ciphertext[len(ciphertext)-1] ^= 1 // in the authentication code: the ratchet does not move
+			children[i].Content = ciphertext
+		}
+	}
+	n.Content = children
+	return n
+}
+
 // deliverWaiting sends a client that just became active what came in while it was away: how much there is, the stanzas in
 // order with their place, and the end, which always comes.
 func (s *Server) deliverWaiting(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := c.device
+	d := c.who()
 	if d == nil {
 		return
 	}
@@ -109,19 +142,19 @@ func receiptKey(id, kind string, from types.JID) string {
 }
 
 // handleClientAck takes a client's acknowledgement of a message or receipt.
-func (s *Server) handleClientAck(c *conn, n *waBinary.Node) {
+func (s *Server) handleClientAck(d *device, n *waBinary.Node) {
 	id := text(n, "id")
 	if code := text(n, "error"); code != "" { // the client could not use the stanza, and does not want it again
 		s.count(func(counters *Counters) { counters.Noted["ack error "+code]++ })
 	}
 	switch text(n, "class") {
 	case "message":
-		s.acknowledged(c.device, messageKey(id))
+		s.acknowledged(d, messageKey(id))
 	case "receipt":
 		to, _ := jidAttr(n, "to")
-		s.acknowledged(c.device, receiptKey(id, text(n, "type"), to))
+		s.acknowledged(d, receiptKey(id, text(n, "type"), to))
 	case "notification":
-		s.acknowledged(c.device, "notification "+id)
+		s.acknowledged(d, "notification "+id)
 	default:
 		s.unhandled("ack " + text(n, "class"))
 	}

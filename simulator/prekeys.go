@@ -14,19 +14,19 @@ import (
 const maxPreKeys = 2000
 
 // handleEncrypt answers requests about prekeys: how many are left, new ones, and those of others.
-func (s *Server) handleEncrypt(c *conn, iq *waBinary.Node) {
+func (s *Server) handleEncrypt(c *conn, d *device, iq *waBinary.Node, f Fault) {
 	switch firstTag(iq) {
 	case "count":
 		s.mu.Lock()
-		left := len(c.device.prekeys.oneTime)
+		left := len(d.prekeys.oneTime)
 		s.mu.Unlock()
 		c.result(iq, waBinary.Node{Tag: "count", Attrs: waBinary.Attrs{"value": left}})
 	case "key":
-		s.handOut(c, iq)
+		s.handOut(c, iq, f)
 	case "digest":
 		c.fail(iq, 404, "item-not-found") // clients then upload their keys again
 	case "registration", "type", "identity", "list", "skey", "rotate":
-		if err := s.keep(c.device, iq); err != nil {
+		if err := s.keep(d, iq); err != nil {
 			s.problem("prekey upload refused: %v", err)
 			c.fail(iq, 400, "bad-request")
 			return
@@ -101,13 +101,25 @@ func parsePreKey(n *waBinary.Node) (preKey, error) {
 }
 
 // handOut answers a request for the bundles of devices. Every bundle uses up a one-time key.
-func (s *Server) handOut(c *conn, iq *waBinary.Node) {
+func (s *Server) handOut(c *conn, iq *waBinary.Node, f Fault) {
 	request := iq.GetChildByTag("key")
 	var users []waBinary.Node
 	for _, asked := range request.GetChildrenByTag("user") {
 		jid, _ := jidAttr(&asked, "jid")
 		user := waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{"jid": jid}}
 		b, code, reason := s.bundleOf(jid)
+		if !f.spares(s.numberAt(jid)) {
+			switch f.Do {
+			case doOmit:
+				continue
+			case "not-acceptable":
+				code, reason = 406, "not-acceptable"
+			case "no-one-time-key":
+				b.oneTime = nil
+			case "bad-signature":
+				b.signature[0] ^= 1
+			}
+		}
 		if code != 0 {
 			user.Content = []waBinary.Node{{Tag: "error", Attrs: waBinary.Attrs{"code": code, "text": reason}}}
 		} else {

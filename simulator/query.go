@@ -24,6 +24,20 @@ func (e iqError) text() string {
 		return "not-authorized"
 	case errItemNotFound:
 		return "item-not-found"
+	case 403:
+		return "forbidden"
+	case 406:
+		return "not-acceptable"
+	case 419:
+		return "resource-limit"
+	case 429:
+		return "rate-overlimit"
+	case 500:
+		return "internal-server-error"
+	case 503:
+		return "service-unavailable"
+	case 530:
+		return "partial-server-error"
 	default:
 		return "feature-not-implemented"
 	}
@@ -62,17 +76,37 @@ func (s *Server) handleIQ(c *conn, iq *waBinary.Node) {
 	switch {
 	case text(iq, "id") == "" || kind != "get" && kind != "set":
 		s.problem("malformed request %q", name)
-	case space == "w:p":
-		c.result(iq)
-	case c.device == nil:
-		s.handleEarly(c, iq)
 	default:
-		s.answer(c, iq, space, name)
+		s.handleRequest(c, iq, space, name)
+	}
+}
+
+// handleRequest answers a request, unless a fault does something else with it.
+func (s *Server) handleRequest(c *conn, iq *waBinary.Node, space, name string) {
+	f, met := s.meet(moment{at: "iq:" + space, account: c.number()})
+	if met && f.Do == doError {
+		e := iqError(f.Code)
+		c.fail(iq, f.Code, e.text())
+		return
+	}
+	act := func() {
+		if d := c.who(); d != nil {
+			s.answer(c, d, iq, space, name, f)
+		} else {
+			s.handleEarly(c, iq)
+		}
+	}
+	if !met || !s.disturb(c, f, act) {
+		act()
 	}
 }
 
 // handleEarly answers a request of a client that is not logged in. Pairing by phone number would be answered here.
 func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
+	if text(iq, "xmlns") == "w:p" {
+		c.result(iq)
+		return
+	}
 	if text(iq, "xmlns") == "md" && firstTag(iq) == "link_code_companion_reg" {
 		c.refuse(iq, errBadRequest)
 		return
@@ -80,17 +114,17 @@ func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
 	c.refuse(iq, errNotAuthorized)
 }
 
-// answer answers a request of a logged-in client.
-func (s *Server) answer(c *conn, iq *waBinary.Node, space, name string) {
+// answer answers a request of a logged-in client; a fault may change what is in the answer.
+func (s *Server) answer(c *conn, d *device, iq *waBinary.Node, space, name string, f Fault) {
 	switch name {
 	case "usync get usync":
-		s.handleUsync(c, iq)
+		s.handleUsync(c, iq, f)
 	case "passive set active":
 		s.activate(c, iq)
 	case "passive set passive":
 		c.result(iq)
 	case "md set remove-companion-device":
-		s.handleUnlink(c, iq)
+		s.handleUnlink(c, d, iq)
 	case "w:m set media_conn":
 		c.result(iq, mediaConn())
 	case "w:sync:app:state set sync":
@@ -106,15 +140,17 @@ func (s *Server) answer(c *conn, iq *waBinary.Node, space, name string) {
 	case "w:profile:picture get picture":
 		c.refuse(iq, errItemNotFound)
 	default:
-		s.answerSpace(c, iq, space, name)
+		s.answerSpace(c, d, iq, space, name, f)
 	}
 }
 
 // answerSpace answers the namespaces whose requests are all answered alike.
-func (s *Server) answerSpace(c *conn, iq *waBinary.Node, space, name string) {
+func (s *Server) answerSpace(c *conn, d *device, iq *waBinary.Node, space, name string, f Fault) {
 	switch space {
+	case "w:p":
+		c.result(iq)
 	case "encrypt":
-		s.handleEncrypt(c, iq)
+		s.handleEncrypt(c, d, iq, f)
 	case "urn:xmpp:whatsapp:dirty", "urn:xmpp:whatsapp:push", "urn:xmpp:whatsapp:account", "tos", "status", "w:stats", "w:biz",
 		"disappearing_mode":
 		c.result(iq)
@@ -137,7 +173,7 @@ func (s *Server) activate(c *conn, iq *waBinary.Node) {
 }
 
 // handleUnlink removes a linked device at a client's wish: its own, as a logout, or another one of its account.
-func (s *Server) handleUnlink(c *conn, iq *waBinary.Node) {
+func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	request := iq.GetChildByTag("remove-companion-device")
 	jid, ok := jidAttr(&request, "jid")
 	s.mu.Lock()
@@ -145,7 +181,7 @@ func (s *Server) handleUnlink(c *conn, iq *waBinary.Node) {
 	if ok {
 		d = s.directory.device(jid)
 	}
-	if d == nil || d.account != c.device.account || !d.linked() {
+	if d == nil || d.account != asking.account || !d.linked() {
 		s.mu.Unlock()
 		s.problem("request to remove a device that is not a linked one of the account")
 		c.refuse(iq, errBadRequest)
@@ -153,7 +189,7 @@ func (s *Server) handleUnlink(c *conn, iq *waBinary.Node) {
 	}
 	removed := s.forget(d)
 	if removed == c {
-		c.device = nil
+		c.device.Store(nil)
 	} else if removed != nil {
 		removed.endWith(removedNode())
 	}

@@ -19,8 +19,8 @@ type arrival struct {
 	retries    int // which retry it answers, 0 for none
 }
 
-// maxRetries is how often a device asks again for a message it cannot open. Phones give up after four rounds or so.
-const maxRetries = 4
+// maxRetries is how often a device asks again for a message it cannot open. Web clients answer up to five rounds.
+const maxRetries = 5
 
 // enqueueDecryption lets a virtual device read a message after those that came before.
 func (s *Server) enqueueDecryption(d *device, signal *signalDevice, a arrival) {
@@ -29,6 +29,11 @@ func (s *Server) enqueueDecryption(d *device, signal *signalDevice, a arrival) {
 
 // read decrypts a message, shows it in the inbox, and does with it what the account's behaviour says.
 func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a arrival) {
+	f, _ := s.meet(moment{at: "open", account: a.from.account.number, peer: d.account.number, device: d.id})
+	if f.Do == "fail" && a.retries < maxRetries {
+		s.askAgain(d, signal, a)
+		return
+	}
 	plaintext, err := signal.decrypt(ctx, a.from.lidJID(), a.kind, a.ciphertext)
 	switch {
 	case errors.Is(err, errReplay):

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -40,7 +41,21 @@ func (s *Server) postReceipt(from, to *device, id, kind string, children []waBin
 	if children != nil {
 		n.Content = children
 	}
-	s.post(to, receiptKey(id, kind, address), n)
+	key := receiptKey(id, kind, address)
+	f, _ := s.meet(moment{
+		at: "receipt", account: to.account.number, peer: from.account.number, device: from.id, kind: cmp.Or(kind, "delivered"),
+	})
+	switch f.Do {
+	case doOmit:
+		return
+	case doDelay:
+		s.laterLocked(f.Delay, func() { s.post(to, key, n) })
+	case doTwice:
+		s.post(to, key, n)
+		s.post(to, key, n)
+	default:
+		s.post(to, key, n)
+	}
 	s.count(func(c *Counters) { c.ReceiptsOut++ })
 }
 
@@ -62,7 +77,7 @@ func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
 }
 
 // handleReceipt takes a client's receipt: the message it names has been dealt with, or could not be opened.
-func (s *Server) handleReceipt(c *conn, n *waBinary.Node) {
+func (s *Server) handleReceipt(c *conn, d *device, n *waBinary.Node) {
 	kind := text(n, "type")
 	ids := []string{text(n, "id")}
 	list := n.GetChildByTag("list")
@@ -78,12 +93,12 @@ func (s *Server) handleReceipt(c *conn, n *waBinary.Node) {
 	to, _ := jidAttr(n, "to")
 	if kind == retryReceipt {
 		s.count(func(counters *Counters) { counters.RetryReceipts++ })
-		s.resend(c.device, to, n)
+		s.resend(d, to, n)
 		return
 	}
 	for _, id := range ids {
-		s.acknowledged(c.device, messageKey(id))
-		s.forward(c.device, to, id, kind)
+		s.acknowledged(d, messageKey(id))
+		s.forward(d, to, id, kind)
 	}
 }
 

@@ -39,25 +39,62 @@ type errRefused int
 
 func (e errRefused) Error() string { return fmt.Sprintf("refused with %d", int(e)) }
 
-// handleMessage checks a client's message, answers it, and only then hands out the copies.
-func (s *Server) handleMessage(c *conn, n *waBinary.Node) {
-	m, err := s.parseMessage(c.device, n)
-	ack := waBinary.Node{Tag: "ack", Attrs: waBinary.Attrs{
-		"class": "message", "id": text(n, "id"), "from": n.Attrs["to"], "t": now(),
-	}}
-	if refused, ok := errors.AsType[errRefused](err); ok {
-		s.count(func(counters *Counters) { counters.AckErrors++ })
-		ack.Attrs["error"] = int(refused)
-		c.send(ack)
+// handleMessage takes a client's message, unless a fault does something else with it.
+func (s *Server) handleMessage(c *conn, from *device, n *waBinary.Node) {
+	to, _ := jidAttr(n, "to")
+	f, met := s.meet(moment{at: "message", account: from.account.number, peer: s.numberAt(to)})
+	if met && f.Do == doError {
+		s.refuseMessage(c, n, f.Code)
 		return
 	}
+	act := func() { s.takeMessage(c, from, n, f) }
+	if !met || !s.disturb(c, f, act) {
+		act()
+	}
+}
+
+// takeMessage checks a message, answers it, and only then hands out the copies.
+func (s *Server) takeMessage(c *conn, from *device, n *waBinary.Node, f Fault) {
+	m, err := s.parseMessage(from, n)
+	if refused, ok := errors.AsType[errRefused](err); ok {
+		s.refuseMessage(c, n, int(refused))
+		return
+	}
+	ack := messageAck(n)
 	if hash := s.taken(m); hash != "" {
 		ack.Attrs["phash"] = hash
 	}
-	c.send(ack)
+	switch f.Do {
+	case "no-ack":
+	case "late-ack":
+		s.later(f.Delay, func() { c.send(ack) })
+	case "ack-twice":
+		c.send(ack)
+		c.send(ack)
+	case "other-hash":
+		ack.Attrs["phash"] = participantHash(nil)
+		c.send(ack)
+	default:
+		c.send(ack)
+	}
 	for _, one := range m.copies {
 		s.handOver(m, one)
 	}
+}
+
+// refuseMessage answers a message with an ack error: nobody gets it.
+func (s *Server) refuseMessage(c *conn, n *waBinary.Node, code int) {
+	s.count(func(counters *Counters) { counters.AckErrors++ })
+	ack := messageAck(n)
+	ack.Attrs["error"] = code
+	c.send(ack)
+}
+
+// messageAck is the answer to a message.
+func messageAck(n *waBinary.Node) waBinary.Node {
+	return waBinary.Node{Tag: "ack", Attrs: waBinary.Attrs{
+		"class": "message", "id": text(n, "id"), "from": n.Attrs["to"], "t": now(),
+	}}
 }
 
 // parseMessage reads a message and checks what the real server is believed to check.
@@ -216,7 +253,7 @@ func (s *Server) handOver(m *sending, one copyFor) {
 	signal := s.virtual(one.device)
 	s.changed()
 	if signal == nil {
-		s.post(one.device, messageKey(m.id), s.messageFor(one.device, m, one))
+		s.postMessage(one.device, m.from, m.id, s.messageFor(one.device, m, one))
 		s.mu.Unlock()
 		return
 	}

@@ -38,6 +38,11 @@ type Options struct {
 	HandshakeTimeout time.Duration
 	// PairTimeout is how long a client may take to countersign its pairing. Default 20 s.
 	PairTimeout time.Duration
+
+	// Hostile, from 0 to 100, says how much goes wrong by itself: valid traffic meets delays, drops, redeliveries, other
+	// orders and reconnects. Seed rolls the dice; 0 takes a new one, which [Server.Seed] tells.
+	Hostile int
+	Seed    uint64
 }
 
 // withDefaults fills in what was left zero.
@@ -56,6 +61,9 @@ func (o Options) withDefaults() Options {
 	if o.Codes <= 0 {
 		o.Codes = 6
 	}
+	if o.Seed == 0 {
+		o.Seed = bigEndian(randomBytes(8))
+	}
 	orDuration(&o.FirstCodeLife, 60*time.Second)
 	orDuration(&o.CodeLife, 20*time.Second)
 	orDuration(&o.CloseGrace, 300*time.Millisecond)
@@ -71,6 +79,7 @@ type Server struct {
 	authority *authority
 	ledger    ledger
 	news      news
+	faults    faults
 
 	mu        sync.Mutex
 	directory directory
@@ -79,7 +88,6 @@ type Server struct {
 	listener  net.Listener
 	http      *http.Server
 	closed    bool
-	refusing  []int    // HTTP statuses that answer the next connects
 	expected  []string // what Start's final check tolerates
 
 	ctx     context.Context // ends with Close; for work that no connection owns
@@ -105,6 +113,7 @@ func New(opts Options) (*Server, error) {
 		codes:     map[string]*pairing{},
 		dirty:     make(chan struct{}, 1),
 	}
+	s.faults.dice = newDice(opts.Hostile, opts.Seed)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.load(); err != nil {
 		s.cancel()
@@ -172,6 +181,9 @@ func (s *Server) Addr() string {
 	}
 	return s.listener.Addr().String()
 }
+
+// Seed returns what rolls the dice of a hostile server: given back in [Options.Seed], it rolls the same sequence.
+func (s *Server) Seed() uint64 { return s.opts.Seed }
 
 // RootKey returns the hex of the 32-byte public key at the root of the certificate chain: what clients must trust.
 func (s *Server) RootKey() string { return s.authority.rootKey() }

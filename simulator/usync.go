@@ -11,7 +11,7 @@ import (
 const maxUsyncUsers = 500
 
 // handleUsync answers a directory query: which numbers are registered, and what the LIDs and devices of users are.
-func (s *Server) handleUsync(c *conn, iq *waBinary.Node) {
+func (s *Server) handleUsync(c *conn, iq *waBinary.Node, f Fault) {
 	query := iq.GetChildByTag("usync")
 	list := query.GetChildByTag("list")
 	asked := list.GetChildrenByTag("user")
@@ -36,7 +36,14 @@ func (s *Server) handleUsync(c *conn, iq *waBinary.Node) {
 	users := make([]waBinary.Node, 0, len(asked))
 	s.mu.Lock()
 	for i := range asked {
-		users = append(users, s.directory.answer(protocols, &asked[i]))
+		user, number := s.directory.answer(protocols, &asked[i])
+		if !f.spares(number) {
+			if f.Do == doOmit {
+				continue
+			}
+			f.changeUser(&user)
+		}
+		users = append(users, user)
 	}
 	s.mu.Unlock()
 	c.result(iq, waBinary.Node{
@@ -61,17 +68,20 @@ func knownProtocol(tag string) bool {
 
 // answer describes one user. A user asked for by contact is described under the address the query's mode wants, one asked
 // for by address under that address: clients look their query up by it. A user who is not there has no description.
-func (d directory) answer(protocols []waBinary.Node, asked *waBinary.Node) waBinary.Node {
-	user := waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{}}
+func (d directory) answer(protocols []waBinary.Node, asked *waBinary.Node) (user waBinary.Node, number string) {
+	user = waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{}}
 	var a *account
 	contact, byContact := asked.GetOptionalChildByTag("contact")
 	if byContact {
-		number := contactNumber(string(content(&contact)))
+		number = contactNumber(string(content(&contact)))
 		a = d.byNumber[number]
 		user.Attrs["jid"] = types.NewJID(number, types.DefaultUserServer)
 	} else if jid, ok := jidAttr(asked, "jid"); ok {
 		a = d.account(jid)
 		user.Attrs["jid"] = jid
+	}
+	if a != nil {
+		number = a.number
 	}
 	if a != nil && !a.registered {
 		a = nil
@@ -90,7 +100,34 @@ func (d directory) answer(protocols []waBinary.Node, asked *waBinary.Node) waBin
 	if described != nil {
 		user.Content = described
 	}
-	return user
+	return user, number
+}
+
+// changeUser is what a fault does to the description of a user.
+func (f *Fault) changeUser(user *waBinary.Node) {
+	switch f.Do {
+	case "no-lid", "no-devices", "unregistered":
+	default:
+		return
+	}
+	var kept []waBinary.Node
+	for _, n := range user.GetChildren() {
+		switch {
+		case f.Do == "no-lid" && n.Tag == "lid", f.Do == "no-devices" && n.Tag == "devices":
+			continue
+		case f.Do == "unregistered" && n.Tag == "contact":
+			n.Attrs["type"] = "out"
+			delete(user.Attrs, "pn_jid")
+		case f.Do == "unregistered":
+			continue
+		}
+		kept = append(kept, n)
+	}
+	user.Content = kept
+	if pn, ok := user.Attrs["pn_jid"]; ok && f.Do == "no-lid" {
+		user.Attrs["jid"] = pn
+		delete(user.Attrs, "pn_jid")
+	}
 }
 
 // contactAnswer says whether a number is registered. Clients match it to their question by the text they asked with.

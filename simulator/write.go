@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -19,6 +18,7 @@ const (
 	notEnding    ending = iota
 	hangUpNicely        // websocket close
 	hangUpAfterGrace
+	stayOpen // write no more, and leave the connection as it is
 )
 
 // writeQueue holds stanzas until the writer takes them. It has no bound: who sends must not wait for a slow client.
@@ -114,6 +114,7 @@ func (c *conn) hangUp() {
 func (c *conn) drop() {
 	c.ending.Store(true)
 	_ = c.tcp.Close() // closed already, at worst
+	c.cutOnce.Do(func() { close(c.cut) })
 }
 
 // write is the writing goroutine.
@@ -124,7 +125,7 @@ func (c *conn) write() {
 			return
 		}
 		for _, node := range nodes {
-			if err := c.writeFrame(c.crypt.seal(node)); err != nil {
+			if err := c.sendFrame(c.crypt.seal(node)); err != nil {
 				c.s.log.Debug("write failed", "reason", err)
 				c.drop()
 				return
@@ -136,6 +137,8 @@ func (c *conn) write() {
 			fallthrough
 		case hangUpNicely:
 			_ = c.ws.Close(websocket.StatusNormalClosure, "") // the client may have been faster
+			return
+		case stayOpen:
 			return
 		}
 	}
@@ -168,13 +171,21 @@ func (q *writeQueue) isStopped() bool {
 	return q.stopped
 }
 
+// sendFrame sends a frame, unless a fault does something else with it.
+func (c *conn) sendFrame(body []byte) error {
+	if f, met := c.s.meet(moment{at: "frame", account: c.number()}); met {
+		if sent, err := c.spoil(f, body); sent {
+			return err
+		}
+	}
+	return c.writeFrame(body)
+}
+
 // writeFrame sends one frame in one websocket message: clients read a frame that is spread over messages wrongly.
 func (c *conn) writeFrame(body []byte) error {
 	message, err := appendFrame(make([]byte, 0, 3+len(body)), body)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	return c.ws.Write(ctx, websocket.MessageBinary, message)
+	return c.writeMessage(message)
 }

@@ -127,7 +127,7 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 		if to.account == from.account {
 			s.addressCopy(&n, to, plaintext)
 		}
-		s.post(to, messageKey(id), n)
+		s.postMessage(to, from, id, n)
 		s.mu.Unlock()
 		return nil
 	}

@@ -1,0 +1,78 @@
+package simulator
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// dice chooses the faults of a hostile server: traffic that stays valid, on a network that is bad. A client that is
+// written with care gets every message through.
+//
+// The same seed rolls the same sequence; what each roll meets depends on how client and server interleave.
+type dice struct {
+	random *rand.Rand
+	level  float64 // 0 to 1
+}
+
+// newDice returns the dice of a level from 1 to 100, nil for a level of 0.
+func newDice(level int, seed uint64) *dice {
+	if level <= 0 {
+		return nil
+	}
+	return &dice{random: rand.New(rand.NewPCG(seed, 0x77a5)), level: float64(min(level, 100)) / 100}
+}
+
+// mischief is a fault the dice can choose: how likely it is at level 100, and the longest delay it may have.
+type mischief struct {
+	do     string
+	chance float64
+	delay  time.Duration
+	code   int
+}
+
+// mischiefs lists, for each operation, what a hostile server does. Nothing here loses a stanza on a connection that goes
+// on, or has two messages of one author change places: the real server keeps both promises, as far as anybody knows.
+var mischiefs = map[string][]mischief{
+	"connect": {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doError, chance: 0.2, code: 503}, {do: doDrop, chance: 0.1}},
+	"login":   {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.2}},
+	"online": {
+		{do: KickDrop, chance: 0.3, delay: 3 * time.Second}, {do: KickReset, chance: 0.2, delay: 3 * time.Second},
+		{do: KickClose, chance: 0.1, delay: 3 * time.Second}, {do: "stream-error", chance: 0.2, delay: 3 * time.Second, code: 503},
+		{do: "stream-error", chance: 0.1, delay: 3 * time.Second, code: 515},
+	},
+	"message": {
+		{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: "late-ack", chance: 0.3, delay: 100 * time.Millisecond},
+		{do: doDrop, chance: 0.05}, {do: doDropAfter, chance: 0.05},
+	},
+	"iq":      {{do: doDelay, chance: 0.4, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.03}, {do: doDropAfter, chance: 0.02}},
+	"receipt": {{do: doDelay, chance: 0.4, delay: 200 * time.Millisecond}, {do: doTwice, chance: 0.3}},
+	"deliver": {{do: doTwice, chance: 0.3}},
+	"frame":   {{do: doDelay, chance: 0.2, delay: 20 * time.Millisecond}},
+	"upload":  {{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}},
+	"download": {
+		{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: doError, chance: 0.1, code: 503},
+	},
+}
+
+// roll chooses a fault for an operation, or none. Call with the faults' lock held.
+func (d *dice) roll(at string) (Fault, bool) {
+	if len(at) > 3 && at[:3] == "iq:" {
+		at = "iq"
+	}
+	options := mischiefs[at]
+	if len(options) == 0 {
+		return Fault{}, false
+	}
+	chosen := d.random.Float64()
+	for _, m := range options {
+		chosen -= m.chance * d.level
+		if chosen < 0 {
+			f := Fault{At: at, Do: m.do, Code: m.code}
+			if m.delay > 0 {
+				f.Delay = Duration(d.random.Int64N(int64(m.delay)))
+			}
+			return f, true
+		}
+	}
+	return Fault{}, false
+}
