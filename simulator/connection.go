@@ -196,7 +196,14 @@ func (s *Server) dispatch(c *conn, n *waBinary.Node) {
 		s.handleIQ(c, n)
 	case "message", "receipt", "ack":
 		s.dispatchTraffic(c, n)
-	case "ib", "presence", "chatstate", "notification", "xmlstreamend":
+	case "presence", "chatstate":
+		s.count(func(counters *Counters) { counters.Noted[n.Tag]++ })
+		if n.Tag == "presence" {
+			s.handlePresence(c, n)
+		} else {
+			s.handleChatState(c, n)
+		}
+	case "ib", "notification", "xmlstreamend":
 		s.count(func(counters *Counters) { counters.Noted[n.Tag]++ })
 	default:
 		s.unhandled("stanza " + n.Tag)
@@ -241,7 +248,9 @@ func (c *conn) leave() {
 	if c.pairing != nil {
 		s.decide(c.pairing, errors.New("the client hung up"), nil)
 	}
+	s.news.tell()
 	if gone != nil {
+		s.note(Event{What: "gone", From: gone.account.number, Device: gone.id})
 		s.clientGone(gone)
 	}
 }

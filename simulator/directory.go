@@ -15,10 +15,11 @@ import (
 type directory struct {
 	byNumber map[string]*account
 	byLID    map[string]*account
+	byAlias  map[string]*account // other forms of a number, which a look-up finds
 }
 
 func newDirectory() directory {
-	return directory{byNumber: map[string]*account{}, byLID: map[string]*account{}}
+	return directory{byNumber: map[string]*account{}, byLID: map[string]*account{}, byAlias: map[string]*account{}}
 }
 
 // AccountSpec describes an account to add.
@@ -33,6 +34,13 @@ type AccountSpec struct {
 	Unregistered bool `json:"unregistered,omitempty"`
 	// Companions is how many virtual devices the account has beside its phone. It can grow later, not shrink.
 	Companions int `json:"companions,omitempty"`
+	// Aliases are other forms of the number under which a look-up finds the account, as with the ninth digit of Brazil, the
+	// 1 of Mexico and the 9 of Argentina. The answer names Number.
+	Aliases []string `json:"aliases,omitempty"`
+	// Identities says by which addresses clients know the account: by number and LID when empty, "number" or "lid" alone.
+	Identities string `json:"identities,omitempty"`
+	// Limits are what WhatsApp holds against the account, for those whose phone clients are linked to.
+	Limits Limits `json:"limits,omitzero"`
 	// Behaviour is what the account's phone does with messages.
 	Behaviour Behaviour `json:"behaviour,omitzero"`
 }
@@ -46,6 +54,16 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 	if err := spec.Behaviour.check(); err != nil {
 		return err
 	}
+	switch spec.Identities {
+	case "", numberOnly, lidOnly:
+	default:
+		return fmt.Errorf("identities must be %q, %q or empty, not %q", numberOnly, lidOnly, spec.Identities)
+	}
+	for _, alias := range spec.Aliases {
+		if err := checkNumber(alias); err != nil {
+			return fmt.Errorf("alias: %w", err)
+		}
+	}
 	if spec.Companions < 0 || spec.Companions > maxCompanions {
 		return fmt.Errorf("an account can have up to %d companions", maxCompanions)
 	}
@@ -56,10 +74,20 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 		a = s.directory.add(spec.Number)
 	}
 	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
+	a.identities, a.limits, a.aliases = spec.Identities, spec.Limits, spec.Aliases
+	for _, alias := range spec.Aliases {
+		s.directory.byAlias[alias] = a
+	}
 	a.addCompanions(spec.Companions)
 	s.changed()
 	return nil
 }
+
+// The values of [AccountSpec.Identities] beside the empty one.
+const (
+	numberOnly = "number"
+	lidOnly    = "lid"
+)
 
 // maxCompanions bounds the virtual devices beside a phone. Accounts can link four; two are left for clients.
 const maxCompanions = 2

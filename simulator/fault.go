@@ -121,7 +121,7 @@ func (s *Server) meet(m moment) (Fault, bool) {
 	f, struck := s.faults.meet(m)
 	if struck {
 		s.count(func(c *Counters) { c.Faults[m.at+" "+f.Do]++ })
-		s.log.Debug("fault", "at", m.at, "do", f.Do)
+		s.note(Event{What: "fault", From: m.account, To: m.peer, Kind: m.at + " " + f.Do})
 	}
 	return f, struck
 }

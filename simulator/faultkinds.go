@@ -87,7 +87,7 @@ func FaultKinds() []FaultKind {
 		kinds = append(kinds, endKinds(at)...)
 	}
 	kinds = append(kinds, requestKinds("iq")...)
-	for _, space := range requestSpaces {
+	for _, space := range requestSpaces() {
 		kinds = append(kinds, requestKinds("iq:"+space)...)
 	}
 	return append(kinds,
@@ -103,7 +103,9 @@ func FaultKinds() []FaultKind {
 }
 
 // requestSpaces are the namespaces of requests that a fault can single out.
-var requestSpaces = []string{"usync", "encrypt", "passive", "md", "w:p", "w:m", "w:sync:app:state", "privacy", "blocklist"}
+func requestSpaces() []string {
+	return []string{"usync", "encrypt", "passive", "md", "w:p", "w:m", "w:sync:app:state", "privacy", "blocklist"}
+}
 
 // requestKinds is what can be done at every request.
 func requestKinds(at string) []FaultKind {

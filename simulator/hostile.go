@@ -12,6 +12,7 @@ import (
 type dice struct {
 	random *rand.Rand
 	level  float64 // 0 to 1
+	bag    map[string][]mischief
 }
 
 // newDice returns the dice of a level from 1 to 100, nil for a level of 0.
@@ -19,7 +20,7 @@ func newDice(level int, seed uint64) *dice {
 	if level <= 0 {
 		return nil
 	}
-	return &dice{random: rand.New(rand.NewPCG(seed, 0x77a5)), level: float64(min(level, 100)) / 100}
+	return &dice{random: rand.New(rand.NewPCG(seed, 0x77a5)), level: float64(min(level, 100)) / 100, bag: mischiefs()}
 }
 
 // mischief is a fault the dice can choose: how likely it is at level 100, and the longest delay it may have.
@@ -32,26 +33,28 @@ type mischief struct {
 
 // mischiefs lists, for each operation, what a hostile server does. Nothing here loses a stanza on a connection that goes
 // on, or has two messages of one author change places: the real server keeps both promises, as far as anybody knows.
-var mischiefs = map[string][]mischief{
-	"connect": {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doError, chance: 0.2, code: 503}, {do: doDrop, chance: 0.1}},
-	"login":   {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.2}},
-	"online": {
-		{do: KickDrop, chance: 0.3, delay: 3 * time.Second}, {do: KickReset, chance: 0.2, delay: 3 * time.Second},
-		{do: KickClose, chance: 0.1, delay: 3 * time.Second}, {do: "stream-error", chance: 0.2, delay: 3 * time.Second, code: 503},
-		{do: "stream-error", chance: 0.1, delay: 3 * time.Second, code: 515},
-	},
-	"message": {
-		{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: "late-ack", chance: 0.3, delay: 100 * time.Millisecond},
-		{do: doDrop, chance: 0.05}, {do: doDropAfter, chance: 0.05},
-	},
-	"iq":      {{do: doDelay, chance: 0.4, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.03}, {do: doDropAfter, chance: 0.02}},
-	"receipt": {{do: doDelay, chance: 0.4, delay: 200 * time.Millisecond}, {do: doTwice, chance: 0.3}},
-	"deliver": {{do: doTwice, chance: 0.3}},
-	"frame":   {{do: doDelay, chance: 0.2, delay: 20 * time.Millisecond}},
-	"upload":  {{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}},
-	"download": {
-		{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: doError, chance: 0.1, code: 503},
-	},
+func mischiefs() map[string][]mischief {
+	return map[string][]mischief{
+		"connect": {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doError, chance: 0.2, code: 503}, {do: doDrop, chance: 0.1}},
+		"login":   {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.2}},
+		"online": {
+			{do: KickDrop, chance: 0.3, delay: 3 * time.Second}, {do: KickReset, chance: 0.2, delay: 3 * time.Second},
+			{do: KickClose, chance: 0.1, delay: 3 * time.Second}, {do: "stream-error", chance: 0.2, delay: 3 * time.Second, code: 503},
+			{do: "stream-error", chance: 0.1, delay: 3 * time.Second, code: 515},
+		},
+		"message": {
+			{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: "late-ack", chance: 0.3, delay: 100 * time.Millisecond},
+			{do: doDrop, chance: 0.05}, {do: doDropAfter, chance: 0.05},
+		},
+		"iq":      {{do: doDelay, chance: 0.4, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.03}, {do: doDropAfter, chance: 0.02}},
+		"receipt": {{do: doDelay, chance: 0.4, delay: 200 * time.Millisecond}, {do: doTwice, chance: 0.3}},
+		"deliver": {{do: doTwice, chance: 0.3}},
+		"frame":   {{do: doDelay, chance: 0.2, delay: 20 * time.Millisecond}},
+		"upload":  {{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}},
+		"download": {
+			{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: doError, chance: 0.1, code: 503},
+		},
+	}
 }
 
 // roll chooses a fault for an operation, or none. Call with the faults' lock held.
@@ -59,7 +62,7 @@ func (d *dice) roll(at string) (Fault, bool) {
 	if len(at) > 3 && at[:3] == "iq:" {
 		at = "iq"
 	}
-	options := mischiefs[at]
+	options := d.bag[at]
 	if len(options) == 0 {
 		return Fault{}, false
 	}

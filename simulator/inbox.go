@@ -9,27 +9,33 @@ import (
 
 // Entry is a message as a virtual device shows it. The same message may come more than once; it is shown once.
 type Entry struct {
-	ID         string    `json:"id"`
-	From       string    `json:"from"`              // number of the sender
-	FromDevice uint16    `json:"from_device"`       // the sender's device
-	Device     uint16    `json:"device"`            // the device that decrypted it, 0 for the phone
-	SentTo     string    `json:"sent_to,omitempty"` // for the copy of a message that this account sent: the recipient's number
-	Kind       string    `json:"kind"`              // "text", or "other" for content the simulator does not show
-	Text       string    `json:"text,omitempty"`
-	Duplicates int       `json:"duplicates"` // how often it came again under the same ID
-	At         time.Time `json:"at"`
+	ID         string `json:"id"`
+	From       string `json:"from"`              // number of the sender
+	FromDevice uint16 `json:"from_device"`       // the sender's device
+	Device     uint16 `json:"device"`            // the device that decrypted it, 0 for the phone
+	SentTo     string `json:"sent_to,omitempty"` // for the copy of a message that this account sent: the recipient's number
+	Kind       string `json:"kind"`              // "text", or "other" for content the simulator does not show
+	Text       string `json:"text,omitempty"`
+	ReplyTo    string `json:"reply_to,omitempty"` // ID of the message it answers
+	Edited     bool   `json:"edited,omitempty"`   // Text is the newest
+	Revoked    bool   `json:"revoked,omitempty"`  // deleted by its author: no text any more
+	// Reactions are emojis by the number of who reacted.
+	Reactions  map[string]string `json:"reactions,omitempty"`
+	Duplicates int               `json:"duplicates"` // how often it came again under the same ID
+	At         time.Time         `json:"at"`
 }
 
 // inbox is what one device has read, in order.
 type inbox struct {
 	entries []Entry
 	byID    map[inboxKey]int
+	changes map[inboxKey]struct{} // edits, revokes and reactions that were applied
 }
 
 // inboxKey is by what apps tell messages apart: chat, sender and ID.
 type inboxKey struct{ from, sentTo, id string }
 
-func newInbox() inbox { return inbox{byID: map[inboxKey]int{}} }
+func newInbox() inbox { return inbox{byID: map[inboxKey]int{}, changes: map[inboxKey]struct{}{}} }
 
 // add shows a message, or counts its repetition. It returns false for a repetition.
 func (b *inbox) add(e Entry) bool {
@@ -41,6 +47,37 @@ func (b *inbox) add(e Entry) bool {
 	b.byID[key] = len(b.entries)
 	b.entries = append(b.entries, e)
 	return true
+}
+
+// change applies a message that changes an older one. It is false when it came before. One whose target is not here is
+// shown as an entry of its own, as apps keep a place for it.
+func (b *inbox) change(e Entry, target string, apply func(*Entry)) bool {
+	key := inboxKey{e.From, e.SentTo, e.ID}
+	if _, known := b.changes[key]; known {
+		return false
+	}
+	b.changes[key] = struct{}{}
+	for i := range b.entries {
+		if b.entries[i].ID == target {
+			apply(&b.entries[i])
+			return true
+		}
+	}
+	e.Kind = "other"
+	return b.add(e)
+}
+
+// react sets or takes back somebody's reaction. Entries that were handed out keep the reactions they had.
+func (e *Entry) react(who, emoji string) {
+	reactions := maps.Clone(e.Reactions)
+	if reactions == nil {
+		reactions = map[string]string{}
+	}
+	reactions[who] = emoji
+	if emoji == "" {
+		delete(reactions, who)
+	}
+	e.Reactions = reactions
 }
 
 // Inbox returns what the virtual devices of an account show, the phone's messages first, each device's in the order they

@@ -56,6 +56,7 @@ func (s *Server) letIn(c *conn, number string, id uint32) {
 		older.endWith(replacedNode())
 	}
 	s.count(func(counters *Counters) { counters.Logins++ })
+	s.note(Event{What: "login", From: number, Device: d.id})
 	s.log.Info("client logged in", "number", lastDigits(number), "device", id)
 	c.send(success)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
@@ -67,36 +66,6 @@ func TestLogoutForgetsTheDevice(t *testing.T) {
 	require.Error(t, server.RemoveDevice(ana, 1))
 }
 
-func TestClientSurvivesHowItsConnectionEnds(t *testing.T) {
-	t.Parallel()
-	for mode, check := range map[string]func(*testing.T, *client){
-		simulator.KickDrop:  func(t *testing.T, c *client) { wait[*events.Disconnected](t, c); wait[*events.Connected](t, c) },
-		simulator.KickClose: func(t *testing.T, c *client) { wait[*events.Disconnected](t, c); wait[*events.Connected](t, c) },
-		simulator.Kick503:   func(t *testing.T, c *client) { wait[*events.Disconnected](t, c); wait[*events.Connected](t, c) },
-		simulator.Kick515:   func(t *testing.T, c *client) { wait[*events.Connected](t, c) },
-		simulator.KickReplaced: func(t *testing.T, c *client) {
-			wait[*events.StreamReplaced](t, c)
-		},
-		simulator.KickRemoved: func(t *testing.T, c *client) {
-			require.False(t, wait[*events.LoggedOut](t, c).OnConnect)
-		},
-		"402": func(t *testing.T, c *client) { wait[*events.TemporaryBan](t, c) },
-		"405": func(t *testing.T, c *client) { wait[*events.ClientOutdated](t, c) },
-		"403": func(t *testing.T, c *client) {
-			require.Equal(t, events.ConnectFailureMainDeviceGone, wait[*events.LoggedOut](t, c).Reason)
-		},
-	} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			server := start(t)
-			c := paired(t, server)
-			c.log.tolerate() // it reports every end it did not ask for
-			require.NoError(t, server.Kick(ana, mode))
-			check(t, c)
-		})
-	}
-}
-
 func TestUnknownKickIsRefused(t *testing.T) {
 	t.Parallel()
 	server := start(t)
@@ -138,6 +107,7 @@ func TestClientLogsInAfterTheServerWasRestarted(t *testing.T) {
 	server := start(t, opts)
 	c := paired(t, server)
 	c.Disconnect()
+	require.NoError(t, server.WaitGone(t.Context()))
 	require.NoError(t, server.Close())
 
 	opts.Addr = server.Addr()
@@ -147,15 +117,6 @@ func TestClientLogsInAfterTheServerWasRestarted(t *testing.T) {
 	wait[*events.Connected](t, c)
 	require.Equal(t, 1, again.Counters().Logins)
 	c.Disconnect() // before its server goes
-}
-
-func TestClientReturnsAfterAPause(t *testing.T) {
-	t.Parallel()
-	server := start(t)
-	c := paired(t, server)
-	c.log.tolerate()
-	require.NoError(t, server.Restart(10*time.Millisecond))
-	wait[*events.Connected](t, c)
 }
 
 func TestServerOnAPublicAddressIsRefused(t *testing.T) {

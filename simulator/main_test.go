@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.mau.fi/libsignal/logger"
 	"go.mau.fi/whatsmeow"
@@ -18,6 +19,9 @@ const rootPrivate = "5a170000000000000000000000000000000000000000000000000000000
 
 func TestMain(m *testing.M) {
 	trust(rootPrivate)
+	// A client notices a connection that is open and silent by its pings: fast here, in minutes by default.
+	whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = time.Second, 2*time.Second
+	whatsmeow.KeepAliveResponseDeadline = 5 * time.Second
 	silence := logger.Loggable(silentSignal{})
 	logger.Setup(&silence)
 	code := m.Run()

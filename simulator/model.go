@@ -25,7 +25,16 @@ type account struct {
 	nextDevice uint16             // device numbers grow and are never reused
 	keyIndex   uint32             // of the last linked device
 
-	behaviour Behaviour // what its virtual devices do with messages
+	behaviour  Behaviour // what its virtual devices do with messages
+	identities string    // by which addresses it is known: both when empty, numberOnly or lidOnly
+	aliases    []string
+	limits     Limits
+	chats      map[string]chat   // by the other's number
+	tokens     map[string][]byte // privacy tokens it gave, by the other's number
+	online     bool              // its phone is being used
+	away       bool              // its virtual devices have no network
+	held       []heldArrival     // what came for them meanwhile
+	read       int               // messages of clients since it had its phone
 }
 
 // device is one end of Signal sessions: the virtual phone, or a client that linked itself.
@@ -45,6 +54,9 @@ type device struct {
 
 	waiting []*waiting // stanzas for the client, in order, until it acknowledged them
 	conn    *conn      // the connection it is logged in on, nil while away
+
+	available bool                  // it says its user is there
+	watching  map[*account]struct{} // whose presence it wants to hear of
 
 	byNumber bool                // it wants to be addressed by phone number, as it said at its last login; else by LID
 	sentIDs  map[string]struct{} // of the messages it sent

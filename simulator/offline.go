@@ -114,7 +114,12 @@ func (s *Server) acknowledged(d *device, key string) {
 	defer s.mu.Unlock()
 	for i, w := range d.waiting {
 		if w.key == key {
-			d.waiting = append(d.waiting[:i:i], d.waiting[i+1:]...)
+			if i == 0 { // clients mostly acknowledge in order: a long queue is not copied each time
+				d.waiting[0] = nil
+				d.waiting = d.waiting[1:]
+			} else {
+				d.waiting = append(d.waiting[:i:i], d.waiting[i+1:]...)
+			}
 			s.changed()
 			return
 		}
@@ -137,6 +142,8 @@ func (s *Server) Waiting(number string) int {
 // messageKey and receiptKey name stanzas as their acknowledgements do.
 func messageKey(id string) string { return "message " + id }
 
+func notificationKey(id string) string { return "notification " + id }
+
 func receiptKey(id, kind string, from types.JID) string {
 	return strings.Join([]string{"receipt", id, kind, from.String()}, " ")
 }
@@ -154,7 +161,7 @@ func (s *Server) handleClientAck(d *device, n *waBinary.Node) {
 		to, _ := jidAttr(n, "to")
 		s.acknowledged(d, receiptKey(id, text(n, "type"), to))
 	case "notification":
-		s.acknowledged(d, "notification "+id)
+		s.acknowledged(d, notificationKey(id))
 	default:
 		s.unhandled("ack " + text(n, "class"))
 	}

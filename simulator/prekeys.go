@@ -146,6 +146,7 @@ func (s *Server) bundleOf(jid types.JID) (b bundle, code int, reason string) {
 			return b, 406, "not-acceptable"
 		}
 		b = d.takeBundle()
+		s.tellPrekeys(d)
 	} else {
 		s.mu.Unlock()
 		b = signal.mintBundle()

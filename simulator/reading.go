@@ -53,45 +53,110 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 		return
 	}
 	s.count(func(c *Counters) { c.Decrypted++ })
-	entry, ok := s.entry(d, a, message)
+	entry, message, ok := s.entry(d, a, message)
 	if !ok {
 		return
 	}
-	signal.mu.Lock()
-	fresh := signal.inbox.add(entry)
-	signal.mu.Unlock()
+	fresh := s.show(signal, &entry, message)
+	if fresh && d.id == 0 && entry.SentTo == "" && a.from.linked() {
+		s.note(Event{What: "message", From: entry.From, To: d.account.number, Device: entry.FromDevice, ID: a.id, Text: summaryOf(message)})
+	}
 	s.changed()
 	s.news.tell()
 	if entry.SentTo == "" {
-		s.behave(d, a, fresh)
+		s.behave(d, a, entry, fresh)
 	}
 }
 
-// entry makes an inbox entry of a decrypted message. It is false for what apps do not show.
-func (s *Server) entry(d *device, a arrival, message *waE2E.Message) (Entry, bool) {
-	entry := Entry{
-		ID: a.id, From: a.from.account.number, FromDevice: a.from.id, Device: d.id, Kind: "text", At: time.Now(),
-	}
+// entry begins an inbox entry of a decrypted message, and takes the message out of what it is wrapped in. It is false for
+// talk between devices.
+func (s *Server) entry(d *device, a arrival, message *waE2E.Message) (Entry, *waE2E.Message, bool) {
+	entry := Entry{ID: a.id, From: a.from.account.number, FromDevice: a.from.id, Device: d.id, At: time.Now()}
 	if sent := message.GetDeviceSentMessage(); sent != nil {
 		if a.from.account != d.account {
 			s.problem("a stranger's message claims to be a copy of an own one")
-			return entry, false
+			return entry, nil, false
 		}
 		s.count(func(c *Counters) { c.OwnCopies++ })
 		entry.SentTo = s.numberOf(sent.GetDestinationJID())
 		message = sent.GetMessage()
 	}
-	if message.GetProtocolMessage() != nil {
-		return entry, false // talk between devices
+	if inner := message.GetEditedMessage().GetMessage(); inner != nil {
+		message = inner
 	}
-	entry.Text = message.GetConversation()
-	if entry.Text == "" {
-		entry.Text = message.GetExtendedTextMessage().GetText()
+	switch p := message.GetProtocolMessage(); {
+	case p == nil:
+		return entry, message, true
+	case p.GetType() == waE2E.ProtocolMessage_REVOKE && p.GetKey() != nil, p.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT:
+		return entry, message, true
+	default:
+		return entry, nil, false
+	}
+}
+
+// show puts a message into an inbox: as an entry of its own, or as a change of the one it names. It is false for a
+// repetition.
+func (s *Server) show(signal *signalDevice, entry *Entry, message *waE2E.Message) bool {
+	s.describe(entry, message)
+	signal.mu.Lock()
+	defer signal.mu.Unlock()
+	if change, target := changeOf(*entry, message); change != nil {
+		return signal.inbox.change(*entry, target, change)
+	}
+	return signal.inbox.add(*entry)
+}
+
+// describe says in an entry what a message holds.
+func (s *Server) describe(entry *Entry, message *waE2E.Message) {
+	entry.Kind, entry.Text = "text", message.GetConversation()
+	if extended := message.GetExtendedTextMessage(); extended != nil {
+		entry.Text = extended.GetText()
+		entry.ReplyTo = extended.GetContextInfo().GetStanzaID()
 	}
 	if entry.Text == "" {
 		entry.Kind = "other"
 	}
-	return entry, true
+}
+
+// summaryOf is a message as one line.
+func summaryOf(message *waE2E.Message) string {
+	p := message.GetProtocolMessage()
+	switch {
+	case message.GetReactionMessage() != nil:
+		return "(reacted) " + message.GetReactionMessage().GetText()
+	case p.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT:
+		return "(edited) " + p.GetEditedMessage().GetConversation() + p.GetEditedMessage().GetExtendedTextMessage().GetText()
+	case p != nil:
+		return "(deleted a message)"
+	}
+	return message.GetConversation() + message.GetExtendedTextMessage().GetText()
+}
+
+// changeOf returns what a message does to an older one, and which; nil for a message that stands for itself.
+func changeOf(entry Entry, message *waE2E.Message) (change func(*Entry), target string) {
+	if reaction := message.GetReactionMessage(); reaction != nil {
+		return func(e *Entry) { e.react(entry.From, reaction.GetText()) }, reaction.GetKey().GetID()
+	}
+	p := message.GetProtocolMessage()
+	if p == nil {
+		return nil, ""
+	}
+	if p.GetType() == waE2E.ProtocolMessage_REVOKE {
+		return func(e *Entry) {
+			if e.From == entry.From { // nobody deletes what somebody else wrote
+				e.Text, e.Revoked = "", true
+			}
+		}, p.GetKey().GetID()
+	}
+	text := p.GetEditedMessage().GetConversation()
+	if extended := p.GetEditedMessage().GetExtendedTextMessage(); extended != nil {
+		text = extended.GetText()
+	}
+	return func(e *Entry) {
+		if e.From == entry.From {
+			e.Text, e.Edited = text, true
+		}
+	}, p.GetKey().GetID()
 }
 
 // numberOf returns the number an address stands for, or the address when nobody has it.

@@ -30,10 +30,7 @@ func (s *Server) receipt(from *device, to *account, id, kind string) {
 
 // postReceipt sends one receipt to one client. Call with s.mu held.
 func (s *Server) postReceipt(from, to *device, id, kind string, children []waBinary.Node) {
-	address := from.lidJID()
-	if to.byNumber {
-		address = from.jid()
-	}
+	address := from.addressedAs(from.account.addressedTo(to).Server)
 	n := waBinary.Node{Tag: "receipt", Attrs: waBinary.Attrs{"from": address, "id": id, "t": now()}}
 	if kind != deliveredReceipt {
 		n.Attrs["type"] = kind
@@ -57,6 +54,7 @@ func (s *Server) postReceipt(from, to *device, id, kind string, children []waBin
 		s.post(to, key, n)
 	}
 	s.count(func(c *Counters) { c.ReceiptsOut++ })
+	s.note(Event{What: "receipt", From: from.account.number, To: to.account.number, Device: from.id, ID: id, Kind: cmp.Or(kind, "delivered")})
 }
 
 // askAgain tells the sender that a message could not be opened, with keys for a new session.
@@ -156,12 +154,19 @@ func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
 		with = &b
 	}
 	s.enqueue(&signal.jobs, func(ctx context.Context) {
-		plaintext := signal.sent(id)
-		if plaintext == nil {
+		out, ok := signal.sent(id)
+		if !ok {
 			s.problem("retry receipt for a message that was never written")
 			return
 		}
-		if err := s.deliver(ctx, d, signal, client, id, plaintext, with, count); err != nil {
+		if client.account == d.account {
+			var err error
+			if out, err = s.ownCopy(out); err != nil {
+				s.problem("answer a retry receipt: %v", err)
+				return
+			}
+		}
+		if err := s.deliver(ctx, d, signal, client, out, with, count); err != nil {
 			s.problem("answer a retry receipt: %v", err)
 		}
 	})

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -21,6 +22,7 @@ type sending struct {
 	to       types.JID
 	account  *account // the recipient
 	resend   bool     // the answer to a retry receipt
+	token    bool     // the sender has the recipient's privacy token
 	peer     bool     // for the own phone's ears only
 	copies   []copyFor
 	identity []byte // the sender's device identity, when it came along
@@ -111,6 +113,12 @@ func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) 
 	if m.account == nil || !m.account.registered {
 		return nil, errRefused(404)
 	}
+	if token, ok := n.GetOptionalChildByTag("tctoken"); ok {
+		m.token = bytes.Equal(content(&token), m.account.tokens[from.account.number])
+	}
+	if code := from.account.mayReach(m.account, m.token); code != 0 && !m.peer {
+		return nil, errRefused(code)
+	}
 	if identity, ok := n.GetOptionalChildByTag("device-identity"); ok {
 		m.identity = content(&identity)
 	}
@@ -176,6 +184,9 @@ func (s *Server) taken(m *sending) (hash string) {
 	defer s.mu.Unlock()
 	reached := map[*device]bool{m.from: true}
 	forRecipient := false
+	if !m.peer {
+		s.meetPeople(m.from.account, m.account)
+	}
 	for _, one := range m.copies {
 		reached[one.device] = true
 		forRecipient = forRecipient || one.device.account == m.account
@@ -258,7 +269,7 @@ func (s *Server) handOver(m *sending, one copyFor) {
 		return
 	}
 	s.mu.Unlock()
-	s.enqueueDecryption(one.device, signal, arrival{
+	s.reach(one.device, signal, arrival{
 		id: m.id, from: m.from, kind: one.kind, ciphertext: one.ciphertext, retries: one.count,
 	})
 }
@@ -294,9 +305,15 @@ func messageFrom(from, to *device, id string, enc waBinary.Node) waBinary.Node {
 		},
 		Content: []waBinary.Node{enc},
 	}
-	if to.byNumber {
+	if to.byNumber || from.account.identities == numberOnly {
 		delete(n.Attrs, "sender_pn")
 		n.Attrs["from"], n.Attrs["sender_lid"], n.Attrs["addressing_mode"] = from.jid(), from.account.lidJID(), "pn"
+	}
+	switch from.account.identities {
+	case numberOnly:
+		delete(n.Attrs, "sender_lid")
+	case lidOnly:
+		delete(n.Attrs, "sender_pn")
 	}
 	return n
 }

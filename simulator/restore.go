@@ -3,6 +3,7 @@ package simulator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,13 @@ func saveAccount(a *account) (savedAccount, error) {
 	saved := savedAccount{
 		Number: a.number, LID: a.lid, Name: a.name, About: a.about, Registered: a.registered,
 		NextDevice: a.nextDevice, KeyIndex: a.keyIndex, Behaviour: a.behaviour,
+		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Away: a.away, Tokens: maps.Clone(a.tokens),
+	}
+	if a.chats != nil {
+		saved.Chats = map[string]savedChat{}
+		for number, c := range a.chats {
+			saved.Chats[number] = savedChat{Wrote: c.wrote, Reached: c.reached}
+		}
 	}
 	if a.identity != nil {
 		saved.Identity = a.identity.Priv[:]
@@ -89,7 +97,14 @@ func (saved *savedAccount) restore() (*account, error) {
 	a := &account{
 		number: saved.Number, lid: saved.LID, name: saved.Name, about: saved.About, registered: saved.Registered,
 		nextDevice: max(1, saved.NextDevice), keyIndex: saved.KeyIndex, behaviour: saved.Behaviour,
+		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, away: saved.Away, tokens: saved.Tokens,
 		devices: map[uint16]*device{},
+	}
+	for number, c := range saved.Chats {
+		if a.chats == nil {
+			a.chats = map[string]chat{}
+		}
+		a.chats[number] = chat{wrote: c.Wrote, reached: c.Reached}
 	}
 	a.devices[0] = &device{account: a}
 	if saved.Identity != nil {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // Behaviour is what an account's virtual devices do with the messages they get. The zero value says that they were
 // delivered, and no more.
 type Behaviour struct {
-	// Receipts: "none", "delivered" (the default) or "read".
+	// Receipts: "none", "delivered" (the default: never read) or "read".
 	Receipts string `json:"receipts,omitempty"`
 	// ReadAfter is the pause before a message is read and answered.
 	ReadAfter Duration `json:"read_after,omitempty"`
@@ -19,6 +20,14 @@ type Behaviour struct {
 	Reply string `json:"reply,omitempty"`
 	// Echo makes the phone answer with the text it got.
 	Echo bool `json:"echo,omitempty"`
+	// Keywords are answers to texts that contain a word, whatever its case. They go before Reply and Echo.
+	Keywords map[string]string `json:"keywords,omitempty"`
+	// Types shows typing while an answer is under way.
+	Types bool `json:"types,omitempty"`
+	// Blocks makes the server take messages for the account and deliver none: who is blocked is not told.
+	Blocks bool `json:"blocks,omitempty"`
+	// NewPhoneAfter is after how many messages the account changes its phone, and its identity with it; 0 is never.
+	NewPhoneAfter int `json:"new_phone_after,omitempty"`
 }
 
 // check refuses what is not a behaviour.
@@ -31,7 +40,27 @@ func (b Behaviour) check() error {
 	if b.ReadAfter < 0 || b.ReadAfter > Duration(24*time.Hour) {
 		return fmt.Errorf("read_after must lie between 0s and 24h")
 	}
+	if b.NewPhoneAfter < 0 {
+		return fmt.Errorf("new_phone_after is not negative")
+	}
 	return nil
+}
+
+// answer returns what the phone answers to a text, "" for nothing.
+func (b Behaviour) answer(got string) string {
+	longest := ""
+	for word := range b.Keywords {
+		if strings.Contains(strings.ToLower(got), strings.ToLower(word)) && len(word) > len(longest) {
+			longest = word
+		}
+	}
+	if longest != "" {
+		return b.Keywords[longest]
+	}
+	if b.Echo {
+		return got
+	}
+	return b.Reply
 }
 
 // SetBehaviour changes what an account does from now on.
@@ -51,51 +80,118 @@ func (s *Server) SetBehaviour(number string, b Behaviour) error {
 }
 
 // behave does with a message what the account's behaviour says. One that came again is receipted again, not answered.
-func (s *Server) behave(d *device, a arrival, fresh bool) {
+func (s *Server) behave(d *device, a arrival, entry Entry, fresh bool) {
 	s.mu.Lock()
 	b := d.account.behaviour
 	s.mu.Unlock()
-	if b.Receipts == "none" || a.from.account == d.account {
+	if a.from.account == d.account {
 		return
 	}
-	s.receipt(d, a.from.account, a.id, deliveredReceipt)
-	answer := b.Reply
-	if d.id != 0 || !fresh || !a.from.linked() {
-		answer = ""
-	} else if b.Echo {
-		answer = s.textOf(d, a.id)
+	if b.Receipts != "none" {
+		s.receipt(d, a.from.account, a.id, deliveredReceipt)
+	}
+	answer := ""
+	if d.id == 0 && fresh && a.from.linked() && entry.Kind == "text" {
+		answer = b.answer(entry.Text)
+		s.maybeChangePhone(d, b.NewPhoneAfter)
 	}
 	if b.Receipts != "read" && answer == "" {
 		return
 	}
-	s.spawn(func(ctx context.Context) {
-		select {
-		case <-time.After(time.Duration(b.ReadAfter)):
-		case <-ctx.Done():
-			return
-		}
-		if b.Receipts == "read" {
-			s.receipt(d, a.from.account, a.id, readReceipt)
-		}
-		if answer == "" {
-			return
-		}
-		if _, err := s.Write(ctx, d.account.number, a.from.account.number, answer); err != nil && ctx.Err() == nil {
-			s.problem("answer of an account: %v", err)
-		}
-	})
+	s.spawn(func(ctx context.Context) { s.react(ctx, d, a, b, answer) })
 }
 
-// textOf returns what a device shows under an ID.
-func (s *Server) textOf(d *device, id string) string {
-	d.signal.mu.Lock()
-	defer d.signal.mu.Unlock()
-	for _, entry := range d.signal.inbox.entries {
-		if entry.ID == id {
-			return entry.Text
-		}
+// react reads a message and answers it, after the pause the behaviour wants.
+func (s *Server) react(ctx context.Context, d *device, a arrival, b Behaviour, answer string) {
+	from, to := d.account.number, a.from.account.number
+	types := b.Types && answer != ""
+	if types {
+		_ = s.Type(from, to, true) // both are there: the message has just come
 	}
-	return ""
+	if !pause(ctx, time.Duration(b.ReadAfter)) {
+		return
+	}
+	if b.Receipts == "read" {
+		s.receipt(d, a.from.account, a.id, readReceipt)
+	}
+	if types {
+		_ = s.Type(from, to, false)
+	}
+	if answer == "" {
+		return
+	}
+	if _, err := s.Write(ctx, from, to, answer); err != nil && ctx.Err() == nil {
+		s.problem("answer of an account: %v", err)
+	}
+}
+
+// maybeChangePhone gives the account a new phone once it has read so many messages of clients.
+func (s *Server) maybeChangePhone(d *device, after int) {
+	if after == 0 {
+		return
+	}
+	s.mu.Lock()
+	d.account.read++
+	due := d.account.read >= after
+	if due {
+		d.account.read = 0
+	}
+	s.mu.Unlock()
+	if due {
+		s.spawn(func(context.Context) {
+			if err := s.ChangePhone(d.account.number); err != nil {
+				s.problem("change of a phone: %v", err)
+			}
+		})
+	}
+}
+
+// SetAway takes the network from an account's virtual devices, or gives it back: what is sent to them meanwhile they get
+// then, in order.
+func (s *Server) SetAway(number string, away bool) error {
+	s.mu.Lock()
+	a, err := s.directory.registeredAccount(number)
+	if err != nil {
+		s.mu.Unlock()
+		return fmt.Errorf("set away: %w", err)
+	}
+	a.away = away
+	held := a.held
+	if !away {
+		a.held = nil
+	}
+	s.changed()
+	s.mu.Unlock()
+	if away {
+		return nil
+	}
+	for _, one := range held {
+		s.enqueueDecryption(one.device, one.signal, one.arrival)
+	}
+	return nil
+}
+
+// heldArrival is a ciphertext for a device that has no network.
+type heldArrival struct {
+	device  *device
+	signal  *signalDevice
+	arrival arrival
+}
+
+// reach lets a virtual device read a message, now or when it has network again; one that blocks never gets it.
+func (s *Server) reach(d *device, signal *signalDevice, a arrival) {
+	s.mu.Lock()
+	if d.account.behaviour.Blocks && a.from.account != d.account {
+		s.mu.Unlock()
+		return
+	}
+	if d.account.away {
+		d.account.held = append(d.account.held, heldArrival{d, signal, a})
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.enqueueDecryption(d, signal, a)
 }
 
 // Duration is a time.Duration that JSON writes as text, such as "1.5s".

@@ -43,7 +43,7 @@ type signalDevice struct {
 	lastPreKey     uint32
 	sessions       map[string][]byte // serialized, so that a failed decryption leaves no half-changed session behind
 	inbox          inbox
-	written        []writtenMessage // for retry receipts
+	written        []outgoing // for retry receipts
 }
 
 // newSignalDevice makes a device's keys. The phone's identity is the account's key, a companion has its own.

@@ -17,7 +17,7 @@ type signalState struct {
 	OneTime        []privatePreKey   `json:"one_time,omitempty"`
 	LastPreKey     uint32            `json:"last_prekey"`
 	Sessions       map[string][]byte `json:"sessions,omitempty"`
-	Written        []writtenMessage  `json:"written,omitempty"`
+	Written        []outgoing        `json:"written,omitempty"`
 	Inbox          []Entry           `json:"inbox,omitempty"`
 }
 

@@ -80,6 +80,7 @@ type Server struct {
 	ledger    ledger
 	news      news
 	faults    faults
+	feed      feed
 
 	mu        sync.Mutex
 	directory directory

@@ -1,6 +1,10 @@
 package simulator
 
-import "strings"
+import (
+	"context"
+	"strings"
+	"time"
+)
 
 // TB is what Start needs of a test: *testing.T and *testing.B have it.
 type TB interface {
@@ -27,12 +31,29 @@ func Start(t TB, opts ...Options) *Server {
 		t.Fatalf("start simulator: %v", err)
 	}
 	t.Cleanup(func() {
+		s.letGo(time.Second)
 		if err := s.Close(); err != nil {
 			t.Errorf("close simulator: %v", err)
 		}
 		s.check(t)
 	})
 	return s
+}
+
+// letGo waits a while for clients that are hanging up: some libraries race with themselves when both sides close at once.
+func (s *Server) letGo(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	_ = s.WaitGone(ctx) // who is still there is cut off
+}
+
+// WaitGone returns once no client is connected, or with the context's error.
+func (s *Server) WaitGone(ctx context.Context) error {
+	return s.news.wait(ctx, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.conns) == 0
+	})
 }
 
 // Expect makes the final check of [Start] tolerate what contains one of these texts: the name of an unhandled stanza, the

@@ -27,16 +27,29 @@ type savedState struct {
 }
 
 type savedAccount struct {
-	Number     string        `json:"number"`
-	LID        string        `json:"lid"`
-	Name       string        `json:"name,omitempty"`
-	About      string        `json:"about,omitempty"`
-	Registered bool          `json:"registered"`
-	Identity   []byte        `json:"identity,omitempty"` // private key
-	NextDevice uint16        `json:"next_device"`
-	KeyIndex   uint32        `json:"key_index"`
-	Behaviour  Behaviour     `json:"behaviour,omitzero"`
-	Devices    []savedDevice `json:"devices,omitempty"`
+	Number     string    `json:"number"`
+	LID        string    `json:"lid"`
+	Name       string    `json:"name,omitempty"`
+	About      string    `json:"about,omitempty"`
+	Registered bool      `json:"registered"`
+	Identity   []byte    `json:"identity,omitempty"` // private key
+	NextDevice uint16    `json:"next_device"`
+	KeyIndex   uint32    `json:"key_index"`
+	Behaviour  Behaviour `json:"behaviour,omitzero"`
+	Aliases    []string  `json:"aliases,omitempty"`
+	Identities string    `json:"identities,omitempty"`
+	Limits     Limits    `json:"limits,omitzero"`
+	Away       bool      `json:"away,omitempty"`
+	// Chats and Tokens are keyed by the other's number.
+	Chats   map[string]savedChat `json:"chats,omitempty"`
+	Tokens  map[string][]byte    `json:"tokens,omitempty"`
+	Devices []savedDevice        `json:"devices,omitempty"`
+}
+
+// savedChat is what an account knows of another.
+type savedChat struct {
+	Wrote   bool `json:"wrote,omitempty"`
+	Reached bool `json:"reached,omitempty"`
 }
 
 // savedDevice is a linked device, or a virtual one with its Signal state.
@@ -90,6 +103,9 @@ func (s *Server) load() error {
 		}
 		s.directory.byNumber[a.number] = a
 		s.directory.byLID[a.lid] = a
+		for _, alias := range a.aliases {
+			s.directory.byAlias[alias] = a
+		}
 	}
 	s.changed() // a new root must reach the file before clients trust it
 	return nil

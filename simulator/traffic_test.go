@@ -204,6 +204,7 @@ func TestStateKeepsSessionsAndInboxes(t *testing.T) {
 	inbox(t, first, contactNumber(0), 1)
 	c.log.tolerate()
 	c.Disconnect()
+	require.NoError(t, first.WaitGone(t.Context()))
 	require.NoError(t, first.Close())
 
 	second := start(t, simulator.Options{StateFile: file, Addr: first.Addr()})

@@ -74,7 +74,9 @@ func (d directory) answer(protocols []waBinary.Node, asked *waBinary.Node) (user
 	contact, byContact := asked.GetOptionalChildByTag("contact")
 	if byContact {
 		number = contactNumber(string(content(&contact)))
-		a = d.byNumber[number]
+		if a = d.byNumber[number]; a == nil {
+			a = d.byAlias[number]
+		}
 		user.Attrs["jid"] = types.NewJID(number, types.DefaultUserServer)
 	} else if jid, ok := jidAttr(asked, "jid"); ok {
 		a = d.account(jid)
@@ -135,7 +137,8 @@ func contactAnswer(user *waBinary.Node, a *account, protocol, asked *waBinary.No
 	answer := waBinary.Node{Tag: "contact", Attrs: waBinary.Attrs{"type": "out"}, Content: content(asked)}
 	if a != nil {
 		answer.Attrs["type"] = "in"
-		if text(protocol, "addressing_mode") == "lid" {
+		user.Attrs["jid"] = a.jid()
+		if text(protocol, "addressing_mode") == "lid" && a.identities != numberOnly {
 			user.Attrs["jid"], user.Attrs["pn_jid"] = a.lidJID(), a.jid()
 		}
 	}
@@ -155,6 +158,9 @@ func (a *account) describe(protocol string) (waBinary.Node, bool) {
 	}
 	switch protocol {
 	case "lid":
+		if a.identities == numberOnly {
+			return waBinary.Node{}, false
+		}
 		return waBinary.Node{Tag: "lid", Attrs: waBinary.Attrs{"val": a.lidJID()}}, true
 	case "devices":
 		return waBinary.Node{Tag: "devices", Content: []waBinary.Node{a.deviceList()}}, true

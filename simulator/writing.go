@@ -1,10 +1,13 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -18,31 +21,57 @@ const maxSent = 1000
 // Write lets the phone of one account write a text to another account, and returns the message's ID once it is on its way
 // to every device of the recipient.
 func (s *Server) Write(ctx context.Context, from, to, text string) (id string, err error) {
+	return s.Send(ctx, from, Message{To: to, Text: text})
+}
+
+// Send lets the phone of an account write a message, and returns its ID once it is on its way to every device of the
+// recipient.
+func (s *Server) Send(ctx context.Context, from string, m Message) (id string, err error) {
 	s.mu.Lock()
-	author, err := s.directory.registeredAccount(from)
+	author, recipient, err := s.directory.pair(from, m.To)
 	if err != nil {
 		s.mu.Unlock()
 		return "", err
 	}
-	recipient, err := s.directory.registeredAccount(to)
+	signal, to := s.virtual(author.devices[0]), recipient.lidJID()
+	s.mu.Unlock()
+	message, out, err := compose(m, to, signal.wrote)
 	if err != nil {
-		s.mu.Unlock()
 		return "", err
 	}
+	if id, err = s.write(ctx, author, recipient, message, out); err == nil {
+		s.note(Event{What: "message", From: from, To: m.To, ID: id, Text: m.summary()})
+	}
+	return id, err
+}
+
+// pair finds two accounts that are on WhatsApp.
+func (d directory) pair(from, to string) (author, recipient *account, err error) {
+	if author, err = d.registeredAccount(from); err != nil {
+		return nil, nil, err
+	}
+	recipient, err = d.registeredAccount(to)
+	return author, recipient, err
+}
+
+// write hands a message of an account's phone to everybody it is for. It returns its ID.
+func (s *Server) write(ctx context.Context, author, recipient *account, message *waE2E.Message, out outgoing) (string, error) {
+	s.mu.Lock()
 	phone := author.devices[0]
 	signal := s.virtual(phone)
+	s.meetPeople(author, recipient)
 	s.mu.Unlock()
-	id = newMessageID()
+	out.ID = newMessageID()
 	done := make(chan error, 1)
 	// On the device's own queue, so that messages leave in the order they were written.
-	s.enqueue(&signal.jobs, func(ctx context.Context) { done <- s.writeTo(ctx, phone, signal, recipient, id, text) })
+	s.enqueue(&signal.jobs, func(ctx context.Context) { done <- s.writeTo(ctx, phone, signal, recipient, message, out) })
 	select {
 	case err := <-done:
-		return id, err
+		return out.ID, err
 	case <-ctx.Done():
-		return id, ctx.Err()
+		return out.ID, ctx.Err()
 	case <-s.ctx.Done():
-		return id, fmt.Errorf("simulator closed")
+		return out.ID, errors.New("simulator closed")
 	}
 }
 
@@ -53,25 +82,23 @@ func newMessageID() string {
 	return "3EB0" + strings.ToUpper(hex.EncodeToString(b[:]))
 }
 
-// writeTo encrypts a text for every device of the recipient and for the author's linked clients.
-func (s *Server) writeTo(ctx context.Context, phone *device, signal *signalDevice, recipient *account, id, text string) error {
-	message := &waE2E.Message{Conversation: proto.String(text)}
-	plain, err := proto.Marshal(message)
+// writeTo encrypts a message for every device of the recipient and for the author's linked clients.
+func (s *Server) writeTo(ctx context.Context, phone *device, signal *signalDevice, recipient *account, message *waE2E.Message, out outgoing) error {
+	var err error
+	if out.Plaintext, err = proto.Marshal(message); err != nil {
+		return err
+	}
+	out.To = recipient.number
+	copied, err := s.ownCopy(out)
 	if err != nil {
 		return err
 	}
-	own, err := proto.Marshal(&waE2E.Message{DeviceSentMessage: &waE2E.DeviceSentMessage{
-		DestinationJID: proto.String(recipient.lidJID().String()), Message: message,
-	}})
-	if err != nil {
-		return err
-	}
-	signal.keepSent(id, plain)
+	signal.keepSent(out)
 	for _, to := range s.devicesOf(recipient) {
 		if to == phone {
 			continue
 		}
-		if err := s.deliver(ctx, phone, signal, to, id, plain, nil, 0); err != nil {
+		if err := s.deliver(ctx, phone, signal, to, out, nil, 0); err != nil {
 			return err
 		}
 	}
@@ -82,7 +109,7 @@ func (s *Server) writeTo(ctx context.Context, phone *device, signal *signalDevic
 		if to == phone {
 			continue
 		}
-		if err := s.deliver(ctx, phone, signal, to, id, own, nil, 0); err != nil {
+		if err := s.deliver(ctx, phone, signal, to, copied, nil, 0); err != nil {
 			return err
 		}
 	}
@@ -103,7 +130,7 @@ func (s *Server) devicesOf(a *account) []*device {
 
 // deliver encrypts for one device, in a new session when there is a bundle or no session yet, and passes it on. A client
 // that has not uploaded keys yet is left out, as it cannot be reached.
-func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice, to *device, id string, plaintext []byte, with *bundle, retry int) error {
+func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice, to *device, out outgoing, with *bundle, retry int) error {
 	if with == nil && !signal.hasSession(to.lidJID()) {
 		b, code, reason := s.bundleOf(to.lidJID())
 		if code == 404 || code == 406 {
@@ -112,7 +139,7 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 		}
 		with = &b
 	}
-	ciphertext, kind, err := signal.encrypt(ctx, to.lidJID(), plaintext, with)
+	ciphertext, kind, err := signal.encrypt(ctx, to.lidJID(), slices.Clone(out.Plaintext), with)
 	if err != nil {
 		return fmt.Errorf("encrypt for device %d: %w", to.id, err)
 	}
@@ -123,60 +150,78 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 		if retry > 0 {
 			enc.Attrs["count"] = retry
 		}
-		n := messageFrom(from, to, id, enc)
-		if to.account == from.account {
-			s.addressCopy(&n, to, plaintext)
+		if out.MediaType != "" {
+			enc.Attrs["mediatype"] = out.MediaType
 		}
-		s.postMessage(to, from, id, n)
+		n := messageFrom(from, to, out.ID, enc)
+		n.Attrs["type"] = cmp.Or(out.Stanza, stanzaText)
+		if out.Edit != "" {
+			n.Attrs["edit"] = out.Edit
+		}
+		if to.account == from.account {
+			s.addressCopy(&n, to, out.To)
+		}
+		s.postMessage(to, from, out.ID, n)
 		s.mu.Unlock()
 		return nil
 	}
 	s.mu.Unlock()
-	s.enqueueDecryption(to, other, arrival{id: id, from: from, kind: kind, ciphertext: ciphertext, retries: retry})
+	s.reach(to, other, arrival{id: out.ID, from: from, kind: kind, ciphertext: ciphertext, retries: retry})
 	return nil
 }
 
-// addressCopy says on a copy for an own client whom the message was written to. Call with s.mu held.
-func (s *Server) addressCopy(n *waBinary.Node, to *device, plaintext []byte) {
+// ownCopy wraps a message for the author's other devices, which are told whom it was written to.
+func (s *Server) ownCopy(out outgoing) (outgoing, error) {
 	message := new(waE2E.Message)
-	if proto.Unmarshal(plaintext, message) != nil || message.GetDeviceSentMessage() == nil {
-		return
+	if err := proto.Unmarshal(out.Plaintext, message); err != nil {
+		return out, err
 	}
-	for _, a := range s.directory.byLID {
-		if a.lidJID().String() == message.GetDeviceSentMessage().GetDestinationJID() {
-			n.Attrs["recipient"], n.Attrs["peer_recipient_pn"] = a.lidJID(), a.jid()
-			if to.byNumber {
-				n.Attrs["recipient"] = a.jid()
-				delete(n.Attrs, "peer_recipient_pn")
-			}
-		}
+	s.mu.Lock()
+	destination := s.directory.byNumber[out.To].lidJID().String()
+	s.mu.Unlock()
+	var err error
+	out.Plaintext, err = proto.Marshal(&waE2E.Message{DeviceSentMessage: &waE2E.DeviceSentMessage{
+		DestinationJID: proto.String(destination), Message: message,
+	}})
+	return out, err
+}
+
+// addressCopy says on a copy for an own client whom the message was written to. Call with s.mu held.
+func (s *Server) addressCopy(n *waBinary.Node, to *device, number string) {
+	a := s.directory.byNumber[number]
+	n.Attrs["recipient"], n.Attrs["peer_recipient_pn"] = a.lidJID(), a.jid()
+	if to.byNumber {
+		n.Attrs["recipient"] = a.jid()
+		delete(n.Attrs, "peer_recipient_pn")
 	}
 }
 
 // keepSent remembers a written message for retry receipts; the oldest are forgotten.
-func (d *signalDevice) keepSent(id string, plaintext []byte) {
+func (d *signalDevice) keepSent(out outgoing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.written = append(d.written, writtenMessage{ID: id, Plaintext: append([]byte(nil), plaintext...)})
+	out.Plaintext = slices.Clone(out.Plaintext)
+	d.written = append(d.written, out)
 	if len(d.written) > maxSent {
 		d.written = d.written[len(d.written)-maxSent:]
 	}
 }
 
-// sent returns what was written under an ID, nil when it is not known.
-func (d *signalDevice) sent(id string) []byte {
+// sent returns what was written under an ID.
+func (d *signalDevice) sent(id string) (outgoing, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range d.written {
 		if m.ID == id {
-			return append([]byte(nil), m.Plaintext...)
+			m.Plaintext = slices.Clone(m.Plaintext)
+			return m, true
 		}
 	}
-	return nil
+	return outgoing{}, false
 }
 
-// writtenMessage is a message that was sent, as it was before encryption.
-type writtenMessage struct {
-	ID        string `json:"id"`
-	Plaintext []byte `json:"plaintext"`
+// wrote says whether a message was written by this device.
+func (d *signalDevice) wrote(id string) bool {
+	_, ok := d.sent(id)
+	return ok
 }

@@ -1,0 +1,157 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mau.fi/whatsmeow/proto/waCommon"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+)
+
+// Message is what the phone of an account writes to another account: a text, or a change of an older message, which is
+// named by its ID.
+type Message struct {
+	// To is the number of the recipient.
+	To string `json:"to"`
+	// Text is the text, the new text of an edited message, or the emoji of a reaction; an empty one takes the reaction back.
+	Text string `json:"text,omitempty"`
+	// ReplyTo makes the text an answer to a message of the chat.
+	ReplyTo string `json:"reply_to,omitempty"`
+	// Edit changes the text of a message that the account wrote.
+	Edit string `json:"edit,omitempty"`
+	// Revoke deletes a message that the account wrote, for everyone.
+	Revoke string `json:"revoke,omitempty"`
+	// React puts a reaction on a message of the chat.
+	React string `json:"react,omitempty"`
+	// Forge writes what only the recipient's own phone may say: see [Forgeries]. A careful client does nothing with it.
+	Forge string `json:"forge,omitempty"`
+}
+
+// kinds of stanzas, as the type attribute of a message names them.
+const (
+	stanzaText     = "text"
+	stanzaReaction = "reaction"
+	stanzaMedia    = "media"
+)
+
+// The edit attribute of a message stanza says what it does to an older message. Source: types.EditAttribute of whatsmeow.
+const (
+	editText   = "1"
+	editRevoke = "7"
+)
+
+// outgoing is a message of a virtual device before it is encrypted for each recipient.
+type outgoing struct {
+	ID        string `json:"id"`
+	To        string `json:"to"`               // number of the account it is written to
+	Stanza    string `json:"stanza,omitempty"` // text when empty
+	Edit      string `json:"edit,omitempty"`
+	MediaType string `json:"media_type,omitempty"`
+	Plaintext []byte `json:"plaintext"`
+}
+
+// compose makes the content of a message. own says whether the account wrote the message with an ID itself.
+func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.Message, outgoing, error) {
+	changes := 0
+	for _, id := range []string{m.ReplyTo, m.Edit, m.Revoke, m.React, m.Forge} {
+		if id != "" {
+			changes++
+		}
+	}
+	key := func(id string) *waCommon.MessageKey {
+		return &waCommon.MessageKey{
+			RemoteJID: proto.String(recipient.String()), FromMe: proto.Bool(own(id)), ID: proto.String(id),
+		}
+	}
+	out := outgoing{Stanza: stanzaText}
+	switch {
+	case changes > 1:
+		return nil, out, errors.New("a message is one of reply, edit, revoke, reaction and forgery")
+	case m.Text == "" && m.Revoke == "" && m.React == "" && m.Forge == "":
+		return nil, out, errors.New("a message needs a text")
+	case m.Forge != "":
+		message, err := forge(m.Forge, m.Text)
+		return message, out, err
+	case m.Revoke != "":
+		out.Edit = editRevoke
+		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+			Type: waE2E.ProtocolMessage_REVOKE.Enum(), Key: key(m.Revoke),
+		}}, out, nil
+	case m.Edit != "":
+		out.Edit = editText
+		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+			Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), Key: key(m.Edit), TimestampMS: proto.Int64(time.Now().UnixMilli()),
+			EditedMessage: &waE2E.Message{Conversation: proto.String(m.Text)},
+		}}, out, nil
+	case m.React != "":
+		out.Stanza = stanzaReaction
+		return &waE2E.Message{ReactionMessage: &waE2E.ReactionMessage{
+			Key: key(m.React), Text: proto.String(m.Text), SenderTimestampMS: proto.Int64(time.Now().UnixMilli()),
+		}}, out, nil
+	case m.ReplyTo != "":
+		return &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{
+			Text: proto.String(m.Text),
+			ContextInfo: &waE2E.ContextInfo{
+				StanzaID: proto.String(m.ReplyTo), Participant: proto.String(recipient.String()),
+				QuotedMessage: &waE2E.Message{Conversation: proto.String("")},
+			},
+		}}, out, nil
+	default:
+		return &waE2E.Message{Conversation: proto.String(m.Text)}, out, nil
+	}
+}
+
+// summary is the message as one line.
+func (m Message) summary() string {
+	switch {
+	case m.Forge != "":
+		return "(forged " + m.Forge + ")"
+	case m.Revoke != "":
+		return "(deleted a message)"
+	case m.Edit != "":
+		return "(edited) " + m.Text
+	case m.React != "":
+		return "(reacted) " + m.Text
+	default:
+		return m.Text
+	}
+}
+
+// Forgeries are the messages that pretend to come from the recipient's own phone: a copy of an own message, a new app-state
+// key, a history to load, and an order to delete a message of the recipient.
+func Forgeries() []string { return []string{"own-copy", "key-share", "history", "revoke-yours"} }
+
+// forge makes one of the Forgeries.
+func forge(what, text string) (*waE2E.Message, error) {
+	switch what {
+	case "own-copy":
+		return &waE2E.Message{DeviceSentMessage: &waE2E.DeviceSentMessage{
+			DestinationJID: proto.String("15550000000@s.whatsapp.net"), Message: &waE2E.Message{Conversation: proto.String(text)},
+		}}, nil
+	case "key-share":
+		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+			Type: waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_SHARE.Enum(),
+			AppStateSyncKeyShare: &waE2E.AppStateSyncKeyShare{Keys: []*waE2E.AppStateSyncKey{{
+				KeyID:   &waE2E.AppStateSyncKeyId{KeyID: []byte("forged")},
+				KeyData: &waE2E.AppStateSyncKeyData{KeyData: make([]byte, 32), Timestamp: proto.Int64(time.Now().Unix())},
+			}}},
+		}}, nil
+	case "history":
+		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+			Type: waE2E.ProtocolMessage_HISTORY_SYNC_NOTIFICATION.Enum(),
+			HistorySyncNotification: &waE2E.HistorySyncNotification{
+				SyncType: waE2E.HistorySyncType_RECENT.Enum(), DirectPath: proto.String("/forged?x=1"), MediaKey: make([]byte, 32),
+			},
+		}}, nil
+	case "revoke-yours":
+		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+			Type: waE2E.ProtocolMessage_REVOKE.Enum(),
+			Key:  &waCommon.MessageKey{FromMe: proto.Bool(false), ID: proto.String(text)},
+		}}, nil
+	default:
+		return nil, fmt.Errorf("no forgery %q", what)
+	}
+}

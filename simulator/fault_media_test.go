@@ -1,0 +1,5 @@
+//go:build !race
+
+package simulator_test
+
+var mediaRows = map[string]func(*scene){}

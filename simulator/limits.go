@@ -1,0 +1,111 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+// Limits are what WhatsApp holds against an account. The real rules are not public: what is modelled here is what clients
+// are known to be told. The zero value limits nothing.
+type Limits struct {
+	// LockedUntil is the end of a reach-out lock: until then, a message to somebody who never wrote to the account is
+	// refused with 463.
+	LockedUntil time.Time `json:"locked_until,omitzero"`
+	// Notice tells the account's clients when the lock begins and when it ends.
+	Notice bool `json:"notice,omitempty"`
+	// NewChats is how many strangers the account can write to before more of them are refused with 463. 0 is no bound.
+	NewChats int `json:"new_chats,omitempty"`
+	// Tokens refuses a first message to a stranger with 463 when it carries no privacy token of the recipient. A guess.
+	Tokens bool `json:"tokens,omitempty"`
+}
+
+// ackReachOut is the ack error for a message to a stranger that an account may not write to.
+const ackReachOut = 463
+
+// chat is what an account knows of another.
+type chat struct {
+	wrote   bool // the other one has written to the account
+	reached bool // the account has written to the other one
+}
+
+// SetLimits changes what is held against an account, from now on. With Notice its clients are told of a lock, at once and
+// when it ends.
+func (s *Server) SetLimits(number string, limits Limits) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.directory.registeredAccount(number)
+	if err != nil {
+		return fmt.Errorf("set limits: %w", err)
+	}
+	before := a.limits
+	a.limits = limits
+	left := time.Until(limits.LockedUntil)
+	if limits.Notice && left > 0 {
+		s.tellLock(a, limits.LockedUntil, true)
+		s.laterLocked(Duration(left), func() {
+			if a.limits == limits {
+				s.tellLock(a, limits.LockedUntil, false)
+			}
+		})
+	} else if limits.Notice && time.Now().Before(before.LockedUntil) {
+		s.tellLock(a, time.Time{}, false)
+	}
+	s.changed()
+	return nil
+}
+
+// tellLock tells an account's clients that a reach-out lock has begun or ended. Source of the shape: the mex notification
+// that whatsmeow reads. Call with s.mu held.
+func (s *Server) tellLock(a *account, until time.Time, active bool) {
+	lock := map[string]any{"is_active": active, "enforcement_type": "BIZ_COMMERCE_VIOLATION_ALCOHOL"}
+	if active {
+		lock["time_enforcement_ends"] = fmt.Sprint(until.Unix())
+	}
+	update, _ := json.Marshal(map[string]any{"data": map[string]any{"xwa2_notify_account_reachout_timelock": lock}}) // cannot fail
+	s.notify(a, waBinary.Attrs{"from": server, "type": "mex"}, waBinary.Node{
+		Tag: "update", Attrs: waBinary.Attrs{"op_name": "NotificationUserReachoutTimelockUpdate"}, Content: update,
+	})
+}
+
+// mayReach says whether an account may write to another, 0, or the ack error. Call with s.mu held.
+func (a *account) mayReach(to *account, withToken bool) int {
+	if to == a || a.chats[to.number].wrote {
+		return 0
+	}
+	if time.Now().Before(a.limits.LockedUntil) {
+		return ackReachOut
+	}
+	if a.limits.Tokens && !withToken {
+		return ackReachOut
+	}
+	if a.limits.NewChats > 0 && !a.chats[to.number].reached {
+		strangers := 0
+		for _, c := range a.chats {
+			if c.reached && !c.wrote {
+				strangers++
+			}
+		}
+		if strangers >= a.limits.NewChats {
+			return ackReachOut
+		}
+	}
+	return 0
+}
+
+// meetPeople remembers that one account has written to another. Call with s.mu held.
+func (s *Server) meetPeople(author, recipient *account) {
+	author.know(recipient, func(c *chat) { c.reached = true })
+	recipient.know(author, func(c *chat) { c.wrote = true })
+}
+
+func (a *account) know(other *account, change func(*chat)) {
+	if a.chats == nil {
+		a.chats = map[string]chat{}
+	}
+	c := a.chats[other.number]
+	change(&c)
+	a.chats[other.number] = c
+}
