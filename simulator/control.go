@@ -29,7 +29,18 @@ type Info struct {
 	Address string `json:"address"`           // host:port for clients
 	RootKey string `json:"root_key"`          // hex of 32 bytes
 	Control string `json:"control,omitempty"` // base URL of the control API
+	Hostile int    `json:"hostile,omitempty"` // 1 to 100 on a hostile server, with its seed
+	Seed    uint64 `json:"seed,omitempty"`
 	Notice  string `json:"notice,omitempty"`
+}
+
+// Info describes the server.
+func (s *Server) Info() Info {
+	info := Info{Address: s.Addr(), RootKey: s.RootKey(), Notice: Notice}
+	if s.opts.Hostile > 0 {
+		info.Hostile, info.Seed = s.opts.Hostile, s.opts.Seed
+	}
+	return info
 }
 
 // AccountInfo describes an account.
@@ -158,7 +169,7 @@ type done struct {
 }
 
 func (c *Control) info(*http.Request) (any, error) {
-	return Info{Address: c.Server.Addr(), RootKey: c.Server.RootKey(), Notice: Notice}, nil
+	return c.Server.Info(), nil
 }
 
 func (c *Control) addAccount(r *http.Request) (any, error) {

@@ -1,18 +1,23 @@
 package simulator
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
 // dice chooses the faults of a hostile server: traffic that stays valid, on a network that is bad. A client that is
 // written with care gets every message through.
 //
-// The same seed rolls the same sequence; what each roll meets depends on how client and server interleave.
+// Each operation has dice of its own: the same seed does the same to the first message, the second, and so on, and to the
+// first request. How they fall together depends on how client and server interleave.
 type dice struct {
-	random *rand.Rand
-	level  float64 // 0 to 1
-	bag    map[string][]mischief
+	seed  uint64
+	rolls map[string]*rand.Rand // by operation
+	level float64               // 0 to 1
+	bag   map[string][]mischief
 }
 
 // newDice returns the dice of a level from 1 to 100, nil for a level of 0.
@@ -20,7 +25,22 @@ func newDice(level int, seed uint64) *dice {
 	if level <= 0 {
 		return nil
 	}
-	return &dice{random: rand.New(rand.NewPCG(seed, 0x77a5)), level: float64(min(level, 100)) / 100, bag: mischiefs()}
+	return &dice{seed: seed, rolls: map[string]*rand.Rand{}, level: float64(min(level, 100)) / 100, bag: mischiefs()}
+}
+
+// newSeed returns a seed that is short enough to be typed.
+func newSeed() uint64 { return uint64(binary.BigEndian.Uint32(randomBytes(4))) + 1 }
+
+// of returns the dice of an operation.
+func (d *dice) of(at string) *rand.Rand {
+	random := d.rolls[at]
+	if random == nil {
+		name := fnv.New64a()
+		_, _ = name.Write([]byte(at)) // never fails
+		random = rand.New(rand.NewPCG(d.seed, name.Sum64()))
+		d.rolls[at] = random
+	}
+	return random
 }
 
 // mischief is a fault the dice can choose: how likely it is at level 100, and the longest delay it may have.
@@ -59,20 +79,22 @@ func mischiefs() map[string][]mischief {
 
 // roll chooses a fault for an operation, or none. Call with the faults' lock held.
 func (d *dice) roll(at string) (Fault, bool) {
-	if len(at) > 3 && at[:3] == "iq:" {
-		at = "iq"
+	operation := at
+	if strings.HasPrefix(at, "iq:") {
+		operation = "iq"
 	}
-	options := d.bag[at]
+	options := d.bag[operation]
 	if len(options) == 0 {
 		return Fault{}, false
 	}
-	chosen := d.random.Float64()
+	random := d.of(operation)
+	chosen := random.Float64()
 	for _, m := range options {
 		chosen -= m.chance * d.level
 		if chosen < 0 {
 			f := Fault{At: at, Do: m.do, Code: m.code}
 			if m.delay > 0 {
-				f.Delay = Duration(d.random.Int64N(int64(m.delay)))
+				f.Delay = Duration(random.Int64N(int64(m.delay)))
 			}
 			return f, true
 		}

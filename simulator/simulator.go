@@ -62,7 +62,7 @@ func (o Options) withDefaults() Options {
 		o.Codes = 6
 	}
 	if o.Seed == 0 {
-		o.Seed = bigEndian(randomBytes(8))
+		o.Seed = newSeed()
 	}
 	orDuration(&o.FirstCodeLife, 60*time.Second)
 	orDuration(&o.CodeLife, 20*time.Second)

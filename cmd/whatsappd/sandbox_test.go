@@ -73,7 +73,8 @@ func TestUsedWronglySaysHow(t *testing.T) {
 		"unknown setting":       {[]string{"serve", "--set", "lisen=127.0.0.1:0"}, nil, "listen"},
 		"unknown variable":      {[]string{"config", "print"}, map[string]string{"WHATSAPPD_TOKN": "x"}, "WHATSAPPD_TOKEN"},
 		"half a simulator":      {[]string{"serve"}, map[string]string{"WHATSAPPD_SIMULATOR_ADDR": "127.0.0.1:1"}, "simulator.root_key"},
-		"simulator elsewhere":   {[]string{"simulator", "--control", "0.0.0.0:0"}, nil, "loopback"},
+		"simulator elsewhere":   {[]string{"simulator", "--addr", "127.0.0.1:0", "--control", "0.0.0.0:0"}, nil, "loopback"},
+		"simulator too hostile": {[]string{"simulator", "--hostile", "101"}, nil, "--hostile"},
 		"client without token":  {[]string{"status"}, nil, "token"},
 		"callback.allow is odd": {[]string{"serve"}, map[string]string{"WHATSAPPD_TOKEN": testToken, "WHATSAPPD_CALLBACK_ALLOW": "10.0.0.1/8"}, "10.0.0.0/8"},
 	} {

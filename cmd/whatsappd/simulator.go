@@ -25,16 +25,21 @@ type simulatorRunCommand struct {
 	Control string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Where the control API listens. Default: 127.0.0.1:8090."`
 	State   string `placeholder:"FILE" help:"Keep everything in this file. Without it all is forgotten at the end."`
 	JSON    bool   `name:"json" help:"Print the addresses and the root key as one line of JSON."`
+	Hostile int    `default:"0" placeholder:"0-100" help:"How bad the network is, 0 to 100: delays, drops, doubled and late stanzas, other orders, reconnects. Default: 0."`
+	Seed    uint64 `placeholder:"NUMBER" help:"Repeat the mischief of an earlier hostile run, which printed this seed. Default: a new one."`
 }
 
 // Run runs the simulator alone.
 func (c *simulatorRunCommand) Run(ctx context.Context, term terminal, cli *commands) (err error) {
+	if c.Hostile < 0 || c.Hostile > 100 {
+		return fmt.Errorf("%w: --hostile lies between 0 and 100", errUsage)
+	}
 	if c.State != "" {
 		if err := makeDir(filepath.Dir(c.State)); err != nil {
 			return err
 		}
 	}
-	sim, err := simulator.New(simulator.Options{Addr: c.Addr, StateFile: c.State})
+	sim, err := simulator.New(simulator.Options{Addr: c.Addr, StateFile: c.State, Hostile: c.Hostile, Seed: c.Seed})
 	if err != nil {
 		return err
 	}
@@ -46,7 +51,8 @@ func (c *simulatorRunCommand) Run(ctx context.Context, term terminal, cli *comma
 	if err != nil {
 		return err
 	}
-	info := simulator.Info{Address: sim.Addr(), RootKey: sim.RootKey(), Control: "http://" + listener.Addr().String()}
+	info := sim.Info()
+	info.Control = "http://" + listener.Addr().String()
 	if c.JSON {
 		if err := json.NewEncoder(term.out).Encode(info); err != nil {
 			return err
@@ -61,6 +67,9 @@ Start a daemon against it, on an empty data directory:
   WHATSAPPD_SIMULATOR_ADDR=%s WHATSAPPD_SIMULATOR_ROOT_KEY=%s whatsappd serve
 
 `, info.Control, info.Address, info.RootKey)
+		if info.Hostile > 0 {
+			fmt.Fprintf(term.out, "Hostile: once more with --hostile %d --seed %d\n\n", info.Hostile, info.Seed)
+		}
 	}
 	return serveUntil(ctx, listener, (&simulator.Control{Server: sim}).Handler())
 }
