@@ -19,22 +19,22 @@ type Client struct {
 
 // NewClient returns a client for the control API at a base URL such as http://127.0.0.1:8090.
 func NewClient(base string) *Client {
-	return &Client{base: base, http: http.Client{Timeout: maxControlWait + controlPatience}}
+	return &Client{base: base, http: http.Client{Timeout: controlTime + 5*time.Second}}
 }
 
 // Info returns where the simulator is and its root key.
 func (c *Client) Info(ctx context.Context) (Info, error) {
-	return get[Info](ctx, c, "/v0/info")
+	return get[Info](ctx, c, "/v1/info")
 }
 
 // Counters returns what happened so far.
 func (c *Client) Counters(ctx context.Context) (Counters, error) {
-	return get[Counters](ctx, c, "/v0/counters")
+	return get[Counters](ctx, c, "/v1/counters")
 }
 
 // AddAccount adds an account, or changes one.
 func (c *Client) AddAccount(ctx context.Context, spec AccountSpec) error {
-	return c.post(ctx, "/v0/accounts", spec)
+	return c.post(ctx, "/v1/accounts", spec)
 }
 
 // Account describes an account.
@@ -66,7 +66,7 @@ func (c *Client) WaitInbox(ctx context.Context, number string, atLeast int) ([]E
 
 // Write lets an account's phone write a text to another account.
 func (c *Client) Write(ctx context.Context, from, to, text string) error {
-	return c.post(ctx, accountPath(from, "/write"), writeRequest{To: to, Text: text})
+	return c.post(ctx, accountPath(from, "/write"), Message{To: to, Text: text})
 }
 
 // Scan lets an account's phone scan the text of a pairing code; it returns once the client is registered.
@@ -97,7 +97,7 @@ func (c *Client) RemoveDevice(ctx context.Context, number string, device uint16)
 
 // accountPath is the path of an account's resource.
 func accountPath(number, resource string) string {
-	return "/v0/accounts/" + url.PathEscape(number) + resource
+	return "/v1/accounts/" + url.PathEscape(number) + resource
 }
 
 func (c *Client) post(ctx context.Context, path string, body any) error {

@@ -82,7 +82,7 @@ func TestControlAPIRefusesForeignHosts(t *testing.T) {
 		"evil.example":   http.StatusForbidden,
 		"10.0.0.1:8090":  http.StatusForbidden,
 	} {
-		req := httptest.NewRequest(http.MethodGet, "/v0/info", nil)
+		req := httptest.NewRequest(http.MethodGet, "/v1/info", nil)
 		req.Host = host
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, req)
@@ -91,10 +91,10 @@ func TestControlAPIRefusesForeignHosts(t *testing.T) {
 }
 
 func FuzzControlAPIBodies(f *testing.F) {
-	f.Add("/v0/accounts", `{"number":"4915100000000","behaviour":{"read_after":"1s"}}`)
-	f.Add("/v0/accounts/5511900000001/scan", `{"code":"2@x,y,z"}`)
-	f.Add("/v0/accounts/5511900000001/kick", `{"mode":"drop"}`)
-	f.Add("/v0/accounts/5511900000001/write", `{"to":"5511900000001","text":"x"}`)
+	f.Add("/v1/accounts", `{"number":"4915100000000","behaviour":{"read_after":"1s"}}`)
+	f.Add("/v1/accounts/5511900000001/scan", `{"code":"2@x,y,z"}`)
+	f.Add("/v1/accounts/5511900000001/kick", `{"mode":"drop"}`)
+	f.Add("/v1/accounts/5511900000001/write", `{"to":"5511900000001","text":"x"}`)
 	server, err := simulator.New(simulator.Options{RootPrivate: rootPrivate})
 	if err != nil {
 		f.Fatal(err)

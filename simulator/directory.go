@@ -175,7 +175,7 @@ func (s *Server) numberAt(jid types.JID) string {
 func (d directory) registeredAccount(number string) (*account, error) {
 	a := d.byNumber[number]
 	if a == nil || !a.registered {
-		return nil, fmt.Errorf("no account with the number ending in %s", lastDigits(number))
+		return nil, fmt.Errorf("%w: its number ends in %s", errNoAccount, lastDigits(number))
 	}
 	return a, nil
 }

@@ -1,0 +1,62 @@
+package simulator
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+func (c *Control) info(*http.Request) (Info, error) { return c.Server.Info(), nil }
+
+func (c *Control) counters(*http.Request) (Counters, error) { return c.Server.Counters(), nil }
+
+// events answers with events, at once or as soon as there are some to tell.
+func (c *Control) events(r *http.Request) ([]Event, error) {
+	after, err := countOf(r, "after")
+	if err != nil {
+		return nil, err
+	}
+	wait, err := waitOf(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	id := r.FormValue("id")
+	told := func() []Event {
+		events := []Event{}
+		for _, e := range c.Server.Events(after) {
+			if id == "" || e.ID == id {
+				events = append(events, e)
+			}
+		}
+		return events
+	}
+	_ = c.Server.news.wait(ctx, func() bool { return len(told()) > 0 }) // none in time is an answer as well
+	return told(), nil
+}
+
+// quietness says whether virtual devices have nothing left to do.
+type quietness struct {
+	Quiet bool `json:"quiet"`
+}
+
+func (c *Control) quiet(r *http.Request) (quietness, error) {
+	wait, err := waitOf(r)
+	if err != nil {
+		return quietness{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	return quietness{c.Server.WaitQuiet(ctx) == nil}, nil
+}
+
+// restartRequest says how long the server is away.
+type restartRequest struct {
+	// Pause is how long new connections are refused, up to 30s.
+	Pause Duration `json:"pause,omitempty"`
+}
+
+func (c *Control) restart(_ *http.Request, in restartRequest) (done, error) {
+	return ok(c.Server.Restart(min(time.Duration(in.Pause), maxControlWait)))
+}

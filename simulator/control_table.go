@@ -1,0 +1,56 @@
+package simulator
+
+import "net/http"
+
+// calls is the table of the control API: to add a call, add a row here and its method to the file of its subject.
+func (c *Control) calls() []controlCall {
+	return []controlCall{
+		// The server: control_server.go.
+		ask("GET /v1/info", "Where clients connect, and the root key they must trust.", c.info),
+		ask("GET /v1/counters", "What happened since the start. In a calm run unhandled and problems are empty.", c.counters),
+		ask("GET /v1/events", "What happened, in order; with an id all that happened to one message.", c.events,
+			param{"after", "integer", "only events after the one with this seq"},
+			param{"id", "string", "only events of the message with this ID"},
+			waitParam("wait for an event to tell of")),
+		ask("GET /v1/quiet", "Wait until virtual devices have dealt with everything they were sent.", c.quiet,
+			waitParam("for how long at most")),
+		act("POST /v1/restart", "Cut every connection, refuse new ones for a while, then listen again on the same port.", c.restart),
+
+		// Accounts: control_accounts.go.
+		ask("GET /v1/accounts", "All accounts, by number.", c.accounts),
+		act("POST /v1/accounts", "Add an account, or change one; its keys and linked clients stay.", c.addAccount),
+		act("POST /v1/accounts/range", "Add accounts that differ in their number only.", c.addAccounts),
+		ask("GET /v1/accounts/{number}", "One account with its devices.", c.account),
+		act("POST /v1/accounts/{number}/behaviour", "Change what the account does with messages.", c.setBehaviour),
+		act("POST /v1/accounts/{number}/limits", "Change what WhatsApp holds against the account.", c.setLimits),
+		act("POST /v1/accounts/{number}/away", "Take the network from the account's virtual devices, or give it back.", c.setAway),
+		ask("POST /v1/accounts/{number}/change-phone", "Give the account a new phone with a new identity; linked clients are removed.", c.changePhone),
+		ask("POST /v1/accounts/{number}/change-lid", "Give the account another LID; nobody is told.", c.changeLID),
+		ask("POST /v1/accounts/{number}/companions", "Give the account one more virtual device, and tell its chats.", c.addCompanion),
+		ask("DELETE /v1/accounts/{number}/companions/{device}", "Take a virtual device from the account, and tell its chats.", c.removeCompanion),
+		ask("DELETE /v1/accounts/{number}/devices/{device}", "The phone removes a linked client.", c.removeDevice),
+
+		// Pairing and the ends of connections: control_clients.go.
+		act("POST /v1/accounts/{number}/scan", "The phone scans a pairing code; answers once the client is registered.", c.scan),
+		act("POST /v1/accounts/{number}/kick", "End the connections of the account's clients.", c.kick),
+
+		// Messages: control_messages.go.
+		ask("GET /v1/accounts/{number}/inbox", "What the account's virtual devices decrypted and show.", c.inbox,
+			param{"min", "integer", "wait until there are so many entries"},
+			waitParam("for how long at most; too few entries are an answer as well")),
+		act("POST /v1/accounts/{number}/write", "The phone writes to another account: a text, or a change of an older message.", c.write),
+		ask("POST /v1/accounts/{number}/forget-sessions", "The virtual devices lose their Signal sessions, and ask again for what they cannot open.", c.forgetSessions),
+		act("POST /v1/accounts/{number}/tokens", "The account gives another one its privacy token.", c.giveToken),
+
+		// Presence: control_messages.go.
+		act("POST /v1/accounts/{number}/online", "The phone is used or put away; clients that asked are told.", c.setOnline),
+		act("POST /v1/accounts/{number}/typing", "Show the clients of another account that this one types, or has stopped.", c.setTyping),
+
+		// Faults: control_faults.go.
+		ask("GET /v1/faults", "The faults that were added and not removed, with how often each struck.", c.faults),
+		act("POST /v1/faults", "Add faults; none when one of them is not known.", c.addFaults),
+		ask("DELETE /v1/faults", "Remove all faults.", c.clearFaults),
+		ask("DELETE /v1/faults/{id}", "Remove one fault.", c.removeFault),
+		ask("GET /v1/fault-kinds", "Every operation with what can go wrong there.", func(*http.Request) ([]FaultKind, error) { return FaultKinds(), nil }),
+	}
+}
