@@ -24,7 +24,8 @@ type Fault struct {
 	Peer string `json:"peer,omitempty"`
 	// Device limits it to one device of the peer.
 	Device *uint16 `json:"device,omitempty"`
-	// Kind limits it to one kind of receipt: "delivered", "read" or "retry".
+	// Kind limits it to one kind of receipt ("delivered", "read" or "retry"), or to the frames of stanzas with this tag
+	// ("message", "receipt", "ack", "iq", "notification", ...).
 	Kind string `json:"kind,omitempty"`
 	// Code is the HTTP status, the ack, iq or stream error, or the reason of a failed login.
 	Code int `json:"code,omitempty"`
@@ -56,7 +57,7 @@ type moment struct {
 	account string // whose client
 	peer    string
 	device  uint16 // of the peer
-	kind    string // of a receipt
+	kind    string // of a receipt, or the tag of a frame's stanza
 }
 
 // AddFaults adds faults and returns them with their IDs. It adds none when one of them is not known.

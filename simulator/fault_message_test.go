@@ -5,8 +5,8 @@
 package simulator_test
 
 import (
-	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,11 +129,21 @@ var frameRows = map[string]func(*scene){
 		require.NoError(s.t, s.write(patience))
 		s.arrived()
 	},
-	"frame half":      func(s *scene) { s.strike(); s.hears("first"); s.shows("first") },
-	"frame split":     func(s *scene) { s.strike(); s.deafened() },
-	"frame truncated": func(s *scene) { s.strike(); s.deafened() },
-	"frame garbage":   func(s *scene) { s.strike(); s.deafened() },
+	"frame half":      func(s *scene) { s.strike(onMessages); s.hears("first"); s.shows("first") },
+	"frame split":     func(s *scene) { s.strike(onMessages); s.deafened() },
+	"frame truncated": func(s *scene) { s.strike(onMessages); s.deafened() },
+	"frame garbage": func(s *scene) {
+		s.strike(onMessages)
+		s.hears("first")
+		s.hears("second")
+		s.shows("second") // the first one is lost until the next login
+		s.comesBack()
+		s.shows("first")
+	},
 }
+
+// onMessages limits a fault of frames to those that carry a message.
+func onMessages(f *simulator.Fault) { f.Kind = "message" }
 
 // deafened lets a spoiled frame arrive: the client hears nothing until it has connected again.
 func (s *scene) deafened() {
@@ -200,8 +210,12 @@ var anyRequestRows = map[string]func(*scene){
 	},
 	"delay": func(s *scene) {
 		s.strike(withDelay(50 * time.Millisecond))
-		_, refused := errors.AsType[*whatsmeow.IQError](s.request(patience))
-		require.True(s.t, refused, "an answer, if only that nobody knows the request")
+		asked := time.Now()
+		if err := s.request(patience); err != nil {
+			_, refused := errors.AsType[*whatsmeow.IQError](err)
+			require.True(s.t, refused, "an answer, if only that nobody knows the request")
+		}
+		require.GreaterOrEqual(s.t, time.Since(asked), 50*time.Millisecond)
 	},
 	"silence": func(s *scene) {
 		s.strike()
@@ -214,9 +228,9 @@ var anyRequestRows = map[string]func(*scene){
 // request asks something nobody knows, in the fault's namespace.
 func (s *scene) request(patience time.Duration) error {
 	s.server.Expect("made-up", "malformed", "directory query")
-	space := "made-up"
-	if len(s.fault.At) > 3 {
-		space = s.fault.At[3:]
+	space, isRequest := strings.CutPrefix(s.fault.At, "iq:")
+	if !isRequest {
+		space = "made-up"
 	}
 	take := func() error {
 		_, err := s.client.DangerousInternals().SendIQ(s.t.Context(), whatsmeow.DangerousInfoQuery{
@@ -263,5 +277,4 @@ func TestFaultsStrikeWhomTheyNameAsOftenAsTheySay(t *testing.T) {
 	require.Len(t, server.Faults(), 1)
 	server.RemoveFaults()
 	require.Empty(t, server.Faults())
-	_ = context.Background
 }

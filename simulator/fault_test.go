@@ -7,6 +7,7 @@ package simulator_test
 import (
 	"context"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,13 +58,27 @@ func withDelay(d time.Duration) func(*simulator.Fault) {
 	return func(f *simulator.Fault) { f.Delay = simulator.Duration(d) }
 }
 
-// reconnect connects again, and gives up after a second.
+// reconnect connects again, once the server has noticed that the old connection is over, and gives up after a second.
 func (s *scene) reconnect() error {
+	s.t.Helper()
 	s.client.Disconnect()
-	require.NoError(s.t, s.server.WaitGone(s.t.Context()))
+	gone, stop := context.WithTimeout(s.t.Context(), patience)
+	defer stop()
+	require.NoError(s.t, s.server.WaitGone(gone), "the old connection is still there")
+	return s.connect(time.Second)
+}
+
+// connect connects and gives up after so long. The library uses the context as long as the connection lasts: only giving up
+// may end it.
+func (s *scene) connect(patience time.Duration) error {
 	take[*events.Connected](s.client)
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	s.t.Cleanup(func() {
+		s.client.Disconnect()
+		cancel()
+	})
+	late := time.AfterFunc(patience, cancel)
+	defer late.Stop()
 	return s.client.ConnectContext(ctx)
 }
 
@@ -93,8 +108,11 @@ func TestWhatAClientSeesOfEachFault(t *testing.T) {
 	for _, kind := range simulator.FaultKinds() {
 		name := kind.At + " " + kind.Do
 		row := rows[name]
-		if row == nil {
+		if row == nil && strings.HasPrefix(kind.At, "iq") {
 			row = anyRequestRows[kind.Do]
+		}
+		if len(mediaRows) == 0 && (kind.At == "upload" || kind.At == "download") {
+			continue // no host for files yet
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +136,7 @@ func TestWhatAClientSeesOfEachFault(t *testing.T) {
 var connectRows = map[string]func(*scene){
 	"connect error":   func(s *scene) { s.strike(withCode(503)); require.ErrorContains(s.t, s.reconnect(), "503") },
 	"connect delay":   func(s *scene) { s.strike(withDelay(50 * time.Millisecond)); s.comesBack() },
-	"connect silence": func(s *scene) { s.strike(); require.ErrorIs(s.t, s.reconnect(), context.DeadlineExceeded) },
+	"connect silence": func(s *scene) { s.strike(); require.ErrorIs(s.t, s.reconnect(), context.Canceled) },
 	"connect drop":    func(s *scene) { s.strike(); require.ErrorContains(s.t, s.reconnect(), "EOF") },
 	"connect reset":   func(s *scene) { s.strike(); require.ErrorContains(s.t, s.reconnect(), "connection reset") },
 
@@ -143,7 +161,9 @@ var connectRows = map[string]func(*scene){
 	"login silence": func(s *scene) {
 		s.strike()
 		require.NoError(s.t, s.reconnect())
-		require.False(s.t, s.client.WaitForConnection(300*time.Millisecond))
+		require.ErrorIs(s.t, s.request(patience), whatsmeow.ErrIQNotAuthorized, "the connection is open")
+		_, in := take[*events.Connected](s.client)
+		require.False(s.t, in, "and the client does not know whether it is in")
 	},
 	"login drop":  func(s *scene) { s.strike(); s.comesBack() },
 	"login reset": func(s *scene) { s.strike(); s.comesBack() },
@@ -159,10 +179,10 @@ func (s *scene) comesBack() {
 // endRows is what a client sees of the end of a connection: after a login, or in place of the restart after pairing.
 func endRows(at string) map[string]func(*scene) {
 	rows := map[string]func(*scene){
-		"drop":                 func(s *scene) { s.ends(); wait[*events.Connected](s.t, s.client) },
-		"reset":                func(s *scene) { s.ends(); wait[*events.Connected](s.t, s.client) },
-		"close":                func(s *scene) { s.ends(); wait[*events.Connected](s.t, s.client) },
-		"stream-error":         func(s *scene) { s.ends(withCode(503)); wait[*events.Connected](s.t, s.client) },
+		"drop":                 returns,
+		"reset":                returns,
+		"close":                returns,
+		"stream-error":         func(s *scene) { s.ends(withCode(503)); wait[*events.Disconnected](s.t, s.client); s.isBack() },
 		simulator.KickReplaced: func(s *scene) { s.ends(); wait[*events.StreamReplaced](s.t, s.client) },
 		simulator.KickRemoved:  func(s *scene) { s.ends(); wait[*events.LoggedOut](s.t, s.client) },
 		"stream-error-open":    func(s *scene) { s.ends(withCode(500)); wait[*events.StreamError](s.t, s.client) },
@@ -179,11 +199,27 @@ func endRows(at string) map[string]func(*scene) {
 	return named
 }
 
-// ends logs in again and waits for the end.
+// returns is a client that loses its connection and comes back by itself.
+func returns(s *scene) {
+	s.ends()
+	wait[*events.Disconnected](s.t, s.client)
+	s.isBack()
+}
+
+// isBack waits until the client works again.
+func (s *scene) isBack() {
+	s.t.Helper()
+	wait[*events.Connected](s.t, s.client)
+	require.NoError(s.t, s.write(patience))
+	s.arrived()
+}
+
+// ends logs in again, into a connection that soon ends. The end is not immediate: a client that loses its connection before
+// it has installed its handler for that never comes back.
 func (s *scene) ends(change ...func(*simulator.Fault)) {
 	s.t.Helper()
-	s.strike(change...)
-	s.comesBack()
+	s.strike(append(change, withDelay(50*time.Millisecond))...)
+	require.NoError(s.t, s.reconnect())
 }
 
 // pairedRow is a client that waits for a restart after pairing that does not come as it should: it is paired all the same.
@@ -198,7 +234,9 @@ func pairedRow(do string) func(*scene) {
 			return
 		}
 		wait[*events.PairSuccess](s.t, s.client)
+		// It takes the end of this connection for the one it expected, or sees none at all, and does nothing by itself.
 		s.client.Disconnect()
-		s.comesBack()
+		require.NoError(s.t, s.connect(patience), "a server that is stuck does not notice that the old connection is over")
+		wait[*events.Connected](s.t, s.client)
 	}
 }

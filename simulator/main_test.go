@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -24,6 +25,11 @@ func TestMain(m *testing.M) {
 	whatsmeow.KeepAliveResponseDeadline = 5 * time.Second
 	silence := logger.Loggable(silentSignal{})
 	logger.Setup(&silence)
+	// Most tests wait for each other's side: more of them at once than there are processors.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	// The library may leave a reader behind when a connection is closed while a frame comes in.
 	theirs := goleak.IgnoreTopFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete")

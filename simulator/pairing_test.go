@@ -85,7 +85,7 @@ func TestClientRefusesAForgedIdentity(t *testing.T) {
 
 func TestConnectionClosesWhenCodesRunOut(t *testing.T) {
 	t.Parallel()
-	server := start(t, simulator.Options{FirstCodeLife: 60 * time.Millisecond, CodeLife: 20 * time.Millisecond})
+	server := start(t, simulator.Options{FirstCodeLife: time.Second, CodeLife: 20 * time.Millisecond})
 	c := newClient(t, server.Addr(), newStore(t).NewDevice())
 	c.log.tolerate() // it reports the close it did not ask for
 	require.NoError(t, c.Connect())

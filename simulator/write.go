@@ -21,10 +21,16 @@ const (
 	stayOpen // write no more, and leave the connection as it is
 )
 
+// stanza is a stanza on its way to the client.
+type stanza struct {
+	tag  string
+	data []byte // encoded
+}
+
 // writeQueue holds stanzas until the writer takes them. It has no bound: who sends must not wait for a slow client.
 type writeQueue struct {
 	mu      sync.Mutex
-	nodes   [][]byte
+	nodes   []stanza
 	ending  ending
 	stopped bool
 	wake    chan struct{} // holds one
@@ -33,14 +39,14 @@ type writeQueue struct {
 func newWriteQueue() writeQueue { return writeQueue{wake: make(chan struct{}, 1)} }
 
 // put appends a stanza and, with an ending, closes the queue behind it. It returns false when the queue is closed.
-func (q *writeQueue) put(node []byte, end ending) bool {
+func (q *writeQueue) put(node *stanza, end ending) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.stopped || q.ending != notEnding {
 		return false
 	}
 	if node != nil {
-		q.nodes = append(q.nodes, node)
+		q.nodes = append(q.nodes, *node)
 	}
 	q.ending = end
 	q.signal()
@@ -64,7 +70,7 @@ func (q *writeQueue) signal() {
 }
 
 // take waits for stanzas. ok is false once the queue was stopped.
-func (q *writeQueue) take() (nodes [][]byte, end ending, ok bool) {
+func (q *writeQueue) take() (nodes []stanza, end ending, ok bool) {
 	for {
 		q.mu.Lock()
 		nodes, end, stopped := q.nodes, q.ending, q.stopped
@@ -87,15 +93,16 @@ func (c *conn) send(n waBinary.Node) {
 }
 
 func (c *conn) enqueue(n *waBinary.Node, end ending) {
-	var data []byte
+	var out *stanza
 	if n != nil {
-		var err error
-		if data, err = waBinary.Marshal(*n); err != nil {
+		data, err := waBinary.Marshal(*n)
+		if err != nil {
 			c.s.log.Error("stanza lost", "error", err)
 			return
 		}
+		out = &stanza{tag: n.Tag, data: data}
 	}
-	c.queue.put(data, end)
+	c.queue.put(out, end)
 }
 
 // endWith sends a last stanza, waits the grace time and closes the connection. What the client says meanwhile is ignored.
@@ -125,7 +132,7 @@ func (c *conn) write() {
 			return
 		}
 		for _, node := range nodes {
-			if err := c.sendFrame(c.crypt.seal(node)); err != nil {
+			if err := c.sendFrame(node.tag, c.crypt.seal(node.data)); err != nil {
 				c.s.log.Debug("write failed", "reason", err)
 				c.drop()
 				return
@@ -171,9 +178,9 @@ func (q *writeQueue) isStopped() bool {
 	return q.stopped
 }
 
-// sendFrame sends a frame, unless a fault does something else with it.
-func (c *conn) sendFrame(body []byte) error {
-	if f, met := c.s.meet(moment{at: "frame", account: c.number()}); met {
+// sendFrame sends the frame of a stanza with this tag, unless a fault does something else with it.
+func (c *conn) sendFrame(tag string, body []byte) error {
+	if f, met := c.s.meet(moment{at: "frame", account: c.number(), kind: tag}); met {
 		if sent, err := c.spoil(f, body); sent {
 			return err
 		}
