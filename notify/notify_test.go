@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +61,46 @@ func TestTerminalDrawsReplacesAndStrikesOut(t *testing.T) {
 	require.NotContains(t, out.String(), "█")
 }
 
+// screen is what a terminal shows of some output: lines, with the few movements of the cursor that the program makes.
+func screen(output string) []string {
+	var lines []string
+	for output != "" {
+		if up := regexp.MustCompile(`^\x1b\[(\d+)A\x1b\[J`).FindStringSubmatch(output); up != nil {
+			n, _ := strconv.Atoi(up[1])
+			lines = lines[:max(0, len(lines)-n)]
+			output = output[len(up[0]):]
+			continue
+		}
+		line, rest, _ := strings.Cut(output, "\n")
+		lines = append(lines, regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(line, ""))
+		output = rest
+	}
+	return lines
+}
+
+func TestTheCodeStaysBelowTheLog(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	terminal := notify.NewTerminal(&out, true, notify.Auto)
+	log := terminal.Above(&out)
+	fmt.Fprintln(log, "before")
+	terminal.Observe(waiting(1, 1))
+	fmt.Fprintln(log, "one line")
+	fmt.Fprint(log, "two\nlines\n")
+	terminal.Observe(waiting(1, 2))
+	fmt.Fprintln(log, "between")
+
+	shown := screen(out.String())
+	require.Equal(t, []string{"before", "one line", "two", "lines", "between", ""}, shown[:6])
+	text := strings.Join(shown[6:], "\n")
+	require.Equal(t, 1, strings.Count(text, "Scan this"), text)
+	require.Contains(t, text, "Code 2 of 6")
+
+	terminal.Observe(ended(1, session.PairingPaired))
+	fmt.Fprintln(log, "after")
+	require.Equal(t, []string{"before", "one line", "two", "lines", "between", "The code was scanned.", "after"}, screen(out.String()))
+}
+
 func TestALogGetsEachCodeOnceAndNoEscapes(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -66,8 +108,10 @@ func TestALogGetsEachCodeOnceAndNoEscapes(t *testing.T) {
 	terminal.Observe(waiting(1, 1))
 	terminal.Observe(waiting(1, 2))
 	terminal.Observe(ended(1, session.PairingExpired))
+	fmt.Fprintln(terminal.Above(&out), "a line of the log")
 	require.NotContains(t, out.String(), "\x1b")
-	require.Contains(t, out.String(), "The code above is void")
+	require.Contains(t, out.String(), "The code above is void, the next one is below.")
+	require.Contains(t, out.String(), "The code above is void: nobody scanned it in time.\na line of the log\n")
 	require.Equal(t, 2, strings.Count(out.String(), "Scan this"))
 }
 

@@ -8,11 +8,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mdp/qrterminal/v3"
+	"golang.org/x/sys/unix"
 
 	"whatsappd/session"
 )
@@ -27,23 +29,23 @@ const (
 	Never  Mode = "never"
 )
 
-// Terminal draws pairing codes. On a terminal a new code replaces the old one in place, and the place is cleared when the
-// round ends; in a log each code is printed once and said to be void later.
+// Terminal draws pairing codes. On a terminal the live code stays below everything else: a new code replaces the old one in
+// place, text goes above it by way of Above, and the place is cleared when the round ends. In a log, and on a terminal that
+// is too small for it, each code is printed once and said to be void later.
 type Terminal struct {
 	out  io.Writer
 	tty  bool
 	draw bool
-	now  func() time.Time
 
 	mu    sync.Mutex
 	round int
-	code  int // index of the code on show, 0 for none
-	lines int // how many lines it takes
+	code  int    // index of the code on show, 0 for none
+	page  string // the code on show as it stands below everything else, empty when nothing can be replaced
 }
 
 // NewTerminal makes a terminal over an output; tty says whether the output is one.
 func NewTerminal(out io.Writer, tty bool, mode Mode) *Terminal {
-	return &Terminal{out: out, tty: tty, draw: mode == Always || mode == Auto && tty, now: time.Now}
+	return &Terminal{out: out, tty: tty, draw: mode == Always || mode == Auto && tty}
 }
 
 // Observe shows what there is to see of an event.
@@ -56,18 +58,34 @@ func (t *Terminal) Observe(event session.Event) {
 	defer t.mu.Unlock()
 	round := pairing.Round
 	switch {
-	case round.State == session.PairingWaiting && (round.Round != t.round || round.CodeIndex != t.code):
+	case round.State == session.PairingWaiting && round.Code != "" && (round.Round != t.round || round.CodeIndex != t.code):
 		t.show(round)
 	case round.State != session.PairingWaiting && t.code != 0:
 		t.strike(round)
 	}
 }
 
-// shown tells whether a code of a round has been drawn, or is not going to be.
-func (t *Terminal) shown(round, code int) bool {
+// Above returns a writer to the same screen for everything else, such as the log: the code on show makes room while it
+// writes. Its writes must be whole lines. On what is no terminal it writes and does nothing more.
+func (t *Terminal) Above(w io.Writer) io.Writer { return above{t, w} }
+
+type above struct {
+	terminal *Terminal
+	w        io.Writer
+}
+
+// Write implements io.Writer. Writes of several goroutines do not mix.
+func (a above) Write(p []byte) (int, error) {
+	t := a.terminal
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.draw || t.round > round || t.round == round && t.code >= code
+	page := t.page
+	t.erase()
+	n, err := a.w.Write(p)
+	if page != "" {
+		t.place(page)
+	}
+	return n, err
 }
 
 // Colours that make a code readable on dark and light backgrounds alike: white on black, whatever the terminal's are.
@@ -94,21 +112,48 @@ func (t *Terminal) show(round session.PairingRound) {
 	}
 	fmt.Fprintf(&page, "Scan this on the phone: WhatsApp, Linked devices, Link a device.\nCode %d of %d, until %s.\n\n",
 		round.CodeIndex, round.CodeCount, round.ExpiresAt.Local().Format(time.TimeOnly))
+	if t.code != 0 && t.page == "" {
+		fmt.Fprintln(t.out, "The code above is void, the next one is below.")
+	}
 	t.erase()
-	fmt.Fprint(t.out, page.String())
-	t.round, t.code, t.lines = round.Round, round.CodeIndex, strings.Count(page.String(), "\n")
+	t.place(page.String())
+	t.round, t.code = round.Round, round.CodeIndex
+}
+
+// place writes a page below everything else, and remembers it where it can be replaced.
+func (t *Terminal) place(page string) {
+	fmt.Fprint(t.out, page)
+	if t.tty && fits(t.out, page) {
+		t.page = page
+	}
 }
 
 // erase clears the code on show, where that is possible.
 func (t *Terminal) erase() {
-	if t.tty && t.lines > 0 {
-		fmt.Fprintf(t.out, "\x1b[%dA\x1b[J", t.lines)
+	if t.page != "" {
+		fmt.Fprintf(t.out, "\x1b[%dA\x1b[J", strings.Count(t.page, "\n"))
 	}
-	t.lines = 0
+	t.page = ""
+}
+
+// fits tells whether a page can be replaced later: what has scrolled off a screen, or was wrapped by it, cannot. An output
+// that does not know its size is taken to be large enough.
+func fits(out io.Writer, page string) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return true
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Row == 0 || size.Col == 0 {
+		return true
+	}
+	const widest = 68 // the line of text; the code's own lines are shorter
+	return int(size.Row) > strings.Count(page, "\n") && int(size.Col) >= widest
 }
 
 // strike takes a code that is of no use any more off the screen, or says that it is void.
 func (t *Terminal) strike(round session.PairingRound) {
+	erased := t.page != ""
 	t.erase()
 	t.code = 0
 	line := map[session.PairingState]string{
@@ -119,7 +164,7 @@ func (t *Terminal) strike(round session.PairingRound) {
 	if line == "" {
 		line = "The code above is void: " + strings.TrimSpace(round.Detail+" ("+round.Reason+")") + "."
 	}
-	if t.tty {
+	if erased {
 		line = strings.Replace(line, "The code above", "The code", 1)
 	}
 	fmt.Fprintln(t.out, line)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -43,7 +42,7 @@ type app struct {
 }
 
 // newApp builds the daemon. What was opened is closed again when a later step fails.
-func newApp(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (_ *app, err error) {
+func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Terminal) (_ *app, err error) {
 	a := &app{log: log}
 	defer func() {
 		if err != nil {
@@ -59,7 +58,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, out io.Writer) (_
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	a.notifier = newNotifier(cfg, log, out)
+	a.notifier = newNotifier(cfg, log, screen)
 	work := &worker{notifier: a.notifier, changes: make(chan struct{}, 1)}
 	if a.account, err = a.openAccount(ctx, cfg, work); err != nil {
 		return nil, err

@@ -12,11 +12,10 @@ import (
 )
 
 // newLogger returns the logger of the settings. In format auto a terminal gets coloured text, everything else JSON.
-func newLogger(cfg Config, w io.Writer) *slog.Logger {
+func newLogger(cfg Config, w io.Writer, terminal bool) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // checked when the settings were read
 	mask := newMasker()
-	terminal := isTerminal(w)
 	if cfg.Log.Format == "text" || cfg.Log.Format == "auto" && terminal {
 		return slog.New(tint.NewHandler(w, &tint.Options{
 			Level:       level,

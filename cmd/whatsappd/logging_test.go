@@ -47,7 +47,7 @@ func TestLogsHoldNoPhoneNumber(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			log := newLogger(Config{Log: logConfig{Level: "info", Format: format}}, &out)
+			log := newLogger(Config{Log: logConfig{Level: "info", Format: format}}, &out, false)
 			log.Info("sent to 4917612345678", "to", "4917612345678", "error", errors.New("no 4917612345678"),
 				slog.Group("inner", "jid", "4917612345678@s.whatsapp.net"), "id", "1234567890", "address", "127.0.0.1:8080", "bytes", 12345678)
 			log.Debug("not shown")

@@ -8,8 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/mdp/qrterminal/v3"
-
 	"whatsappd/httpapi"
 )
 
@@ -24,81 +22,6 @@ func (d *daemon) client(cli *commands, term terminal) (*client, error) {
 		return nil, err
 	}
 	return newClient(cfg)
-}
-
-type loginCommand struct {
-	daemon
-	Confirm bool `help:"Confirm that another number than before was paired on purpose."`
-}
-
-// Run shows the pairing codes of the running daemon until a phone has scanned one.
-func (c *loginCommand) Run(ctx context.Context, term terminal, cli *commands) error {
-	api, err := c.client(cli, term)
-	if err != nil {
-		return err
-	}
-	if c.Confirm {
-		if err := api.post(ctx, "/v1/pairing/confirm", nil, nil); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintln(term.out, "The paired number is confirmed.")
-		return err
-	}
-	var status httpapi.StatusAnswer
-	if err := api.get(ctx, "/v1/status", &status); err != nil {
-		return err
-	}
-	if status.Number != "" {
-		_, err := fmt.Fprintf(term.out, "Already logged in as +%s.\n", status.Number)
-		return err
-	}
-	var pairing httpapi.PairingAnswer
-	if err := api.post(ctx, "/v1/pairing", nil, &pairing); err != nil {
-		return err
-	}
-	return followPairing(ctx, api, term, pairing)
-}
-
-// followPairing draws each code of a round once and returns with the round's end.
-func followPairing(ctx context.Context, api *client, term terminal, pairing httpapi.PairingAnswer) error {
-	shown := ""
-	for {
-		switch {
-		case pairing.Code != "" && pairing.Code != shown:
-			shown = pairing.Code
-			qrterminal.GenerateHalfBlock(pairing.Code, qrterminal.L, term.out)
-			fmt.Fprintf(term.out, "Scan this on the phone: WhatsApp, Linked devices, Link a device. It works until %s.\n",
-				pairing.ExpiresAt.Local().Format(time.TimeOnly))
-		case pairing.State == "paired":
-			_, err := fmt.Fprintln(term.out, "Logged in.")
-			return err
-		case pairing.State == "expired" || pairing.State == "refused" || pairing.State == "stopped":
-			return fmt.Errorf("not logged in: the pairing round ended as %s (%s); run this again for another", pairing.State, pairing.Reason)
-		}
-		select {
-		case <-ctx.Done():
-			return errors.New("stopped waiting; the pairing round goes on")
-		case <-time.After(500 * time.Millisecond):
-		}
-		pairing = httpapi.PairingAnswer{}
-		if err := api.get(ctx, "/v1/pairing", &pairing); err != nil {
-			return err
-		}
-	}
-}
-
-type logoutCommand struct{ daemon }
-
-// Run ends the link to the phone.
-func (c *logoutCommand) Run(ctx context.Context, term terminal, cli *commands) error {
-	api, err := c.client(cli, term)
-	if err != nil {
-		return err
-	}
-	return perform(ctx, api, term, httpapi.TaskRequest{Kind: "logout"}, map[string]string{
-		"logged_out":    "Logged out.",
-		"not_logged_in": "Not logged in.",
-	})
 }
 
 type checkCommand struct {

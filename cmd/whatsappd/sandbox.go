@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -41,13 +42,13 @@ type sandbox struct {
 	receiver net.Listener
 	cfg      Config
 	app      *app
-	out      *lineWriter
+	out      io.Writer // shared by several goroutines, a line at a time
 	once     sync.Once // the instructions
 }
 
 // Run runs daemon and simulator in one process until it is told to stop.
 func (c *sandboxCommand) Run(ctx context.Context, term terminal, cli *commands) (err error) {
-	s := &sandbox{command: c, out: &lineWriter{w: term.out}}
+	s := &sandbox{command: c}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.listen(ctx); err != nil {
 		return err
@@ -55,8 +56,10 @@ func (c *sandboxCommand) Run(ctx context.Context, term terminal, cli *commands) 
 	if s.cfg, err = s.config(cli, term); err != nil {
 		return err
 	}
-	log := newLogger(s.cfg, term.err)
-	if s.app, err = newApp(ctx, s.cfg, log, s.out); err != nil {
+	screen := newScreen(s.cfg, term)
+	s.out = screen.Above(term.out)
+	log := newLogger(s.cfg, besideCodes(screen, term.err), isTerminal(term.err))
+	if s.app, err = newApp(ctx, s.cfg, log, screen); err != nil {
 		return err
 	}
 	parts := newParts(ctx)
@@ -123,12 +126,16 @@ func (s *sandbox) config(cli *commands, term terminal) (Config, error) {
 		return cfg, err
 	}
 	if len(cfg.tokens()) == 0 {
-		values["token"] = newToken()
+		values["token_file"] = filepath.Join(cfg.DataDir, "token") // kept, so that lines pasted yesterday still work
 	}
 	if _, set := cli.Set["log.level"]; !set {
 		values["log.level"] = "warn" // the terminal belongs to what happens
 	}
-	return cli.config(term, values)
+	if cfg, err = cli.config(term, values); err != nil {
+		return cfg, err
+	}
+	_, err = cfg.makeToken()
+	return cfg, err
 }
 
 // welcome prints what the sandbox is and how to use it.
@@ -136,7 +143,7 @@ func (s *sandbox) welcome() {
 	base := localURL(s.app.listener.Addr().String())
 	back := url.PathEscape("http://" + s.receiver.Addr().String() + "/callback")
 	auth := fmt.Sprintf("-H 'Authorization: Token token=%s'", s.cfg.tokens()[0])
-	s.out.printf(`
+	s.printf(`
 This is not WhatsApp: the daemon below talks to a simulator on this machine. No phone, no internet.
 
   daemon    %s
@@ -174,7 +181,7 @@ func (s *sandbox) watch(ctx context.Context, event session.Event) {
 	switch event := event.(type) {
 	case session.StatusChanged:
 		if event.Status.State == session.Online {
-			s.out.printf("● online as +%s\n", event.Status.Number)
+			s.printf("● online as +%s\n", event.Status.Number)
 		}
 	case session.PairingChanged:
 		if event.Round.State != session.PairingWaiting {
@@ -182,18 +189,24 @@ func (s *sandbox) watch(ctx context.Context, event session.Event) {
 		}
 		if s.command.Scan == "manual" {
 			s.once.Do(func() {
-				s.out.printf("Scan it with:  whatsappd simulator scan --token %s\n", s.cfg.tokens()[0])
+				s.printf("Scan it with:  %s\n", s.scanCommand())
 			})
 			return
 		}
 		code := event.Round.Code
-		s.out.printf("The virtual phone scans this code in %s …\n", s.command.ScanAfter)
+		s.printf("The virtual phone scans this code in %s …\n", s.command.ScanAfter)
 		time.AfterFunc(s.command.ScanAfter, func() {
 			if err := s.sim.Scan(ctx, sandboxPhone, code); err != nil && ctx.Err() == nil {
-				s.out.printf("The virtual phone could not scan the code: %v\n", err)
+				s.printf("The virtual phone could not scan the code: %v\n", err)
 			}
 		})
 	}
+}
+
+// scanCommand is what a person types to let the virtual phone scan.
+func (s *sandbox) scanCommand() string {
+	return fmt.Sprintf("%s simulator scan --token %s --listen %s --control http://%s",
+		os.Args[0], s.cfg.tokens()[0], s.app.listener.Addr(), s.control.Addr())
 }
 
 // receive shows a callback and answers 204.
@@ -203,7 +216,7 @@ func (s *sandbox) receive(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "unreadable", http.StatusBadRequest)
 		return
 	}
-	s.out.printf("⇠ callback to %s: %s\n", req.URL.Path, body)
+	s.printf("⇠ callback to %s: %s\n", req.URL.Path, body)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -227,10 +240,10 @@ func (s *sandbox) showInbox(ctx context.Context, number, name string) {
 		for _, entry := range s.sim.Inbox(number)[shown:] {
 			shown++
 			if entry.SentTo != "" {
-				s.out.printf("✉ %s has a copy of what was sent: %s\n", name, entry.Text)
+				s.printf("✉ %s has a copy of what was sent: %s\n", name, entry.Text)
 				continue
 			}
-			s.out.printf("✉ %s decrypted: %s\n", name, entry.Text)
+			s.printf("✉ %s decrypted: %s\n", name, entry.Text)
 		}
 	}
 }
@@ -251,19 +264,6 @@ func (s *sandbox) close() error {
 	return errors.Join(errs...)
 }
 
-// lineWriter keeps what several goroutines print apart.
-type lineWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write implements io.Writer.
-func (l *lineWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}
-
-func (l *lineWriter) printf(format string, args ...any) {
-	fmt.Fprintf(l, format, args...)
+func (s *sandbox) printf(format string, args ...any) {
+	fmt.Fprintf(s.out, format, args...)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,7 @@ func TestTheSandboxWorksByItsPastedLines(t *testing.T) {
 	require.Zero(t, code)
 
 	second := start(t, "second sandbox", nil, sandboxArgs(dir)...)
+	require.Equal(t, first.wants(`token +(wad_\S+)`), second.wants(`token +(wad_\S+)`), "lines pasted before still work")
 	second.wants("online as")
 	require.NotContains(t, second.output(), "█", "it is paired already")
 	paste(t, second, "logout")
@@ -55,8 +57,10 @@ func TestAPersonCanScanInTheSandbox(t *testing.T) {
 	sandbox := start(t, "sandbox", nil, sandboxArgs(t.TempDir()+"/sandbox", "--scan", "manual")...)
 	listen := sandbox.wants(`daemon +http://(\S+)`)[1]
 	control := sandbox.wants(`control +(http://\S+)`)[1]
-	token := sandbox.wants(`whatsappd simulator scan --token (\S+)`)[1]
-	output, code := whatsappd(t, nil, "simulator", "scan", "--token", token, "--listen", listen, "--control", control)
+	line := sandbox.wants(`Scan it with: +\S+whatsappd (simulator scan .+)$`)[1]
+	require.Contains(t, line, "--listen "+listen)
+	require.Contains(t, line, "--control "+control)
+	output, code := whatsappd(t, nil, strings.Fields(line)...)
 	require.Zero(t, code, output)
 	sandbox.wants("online as")
 }

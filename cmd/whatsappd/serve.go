@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-
-	"github.com/mattn/go-isatty"
 
 	"whatsappd/callback"
 	"whatsappd/notify"
@@ -32,11 +29,12 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 	if len(cfg.tokens()) == 0 {
 		return fmt.Errorf("%w: there is no token; make one with \"whatsappd token new\" and give it as WHATSAPPD_TOKEN or WHATSAPPD_TOKEN_FILE", errUsage)
 	}
-	log := newLogger(cfg, term.err)
+	screen := newScreen(cfg, term)
+	log := newLogger(cfg, besideCodes(screen, term.err), isTerminal(term.err))
 	if made {
 		log.Info("there was no token, so one was made; callers need it", "file", cfg.TokenFile)
 	}
-	a, err := newApp(ctx, cfg, log, term.out)
+	a, err := newApp(ctx, cfg, log, screen)
 	if err != nil {
 		return err
 	}
@@ -52,17 +50,28 @@ func setUpProcess(cfg Config, log *slog.Logger) error {
 	return session.UseRootKey(cfg.Simulator.RootKey)
 }
 
+// newScreen builds the terminal's side of what operators see.
+func newScreen(cfg Config, term terminal) *notify.Terminal {
+	return notify.NewTerminal(term.out, isTerminal(term.out), notify.Mode(cfg.Pairing.Terminal))
+}
+
+// besideCodes returns where to write what may share a screen with pairing codes.
+func besideCodes(screen *notify.Terminal, w io.Writer) io.Writer {
+	if isTerminal(w) {
+		return screen.Above(w)
+	}
+	return w
+}
+
 // newNotifier builds what operators see: the terminal, and Slack when there is a token for it.
-func newNotifier(cfg Config, log *slog.Logger, out io.Writer) *notify.Notifier {
-	file, isFile := out.(*os.File)
-	tty := isFile && isatty.IsTerminal(file.Fd())
+func newNotifier(cfg Config, log *slog.Logger, screen *notify.Terminal) *notify.Notifier {
 	var slack *notify.Slack
 	if cfg.Slack.Token != "" {
 		slack = notify.NewSlack(notify.SlackOptions{
 			Token: string(cfg.Slack.Token), Channel: cfg.Slack.Channel, APIURL: cfg.Slack.APIURL, Logger: log,
 		})
 	}
-	return notify.New(notify.NewTerminal(out, tty, notify.Mode(cfg.Pairing.Terminal)), slack, log)
+	return notify.New(screen, slack, log)
 }
 
 // newSender builds the delivery of callbacks.

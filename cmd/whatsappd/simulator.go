@@ -64,9 +64,14 @@ func (c *simulatorRunCommand) Run(ctx context.Context, term terminal, cli *comma
 
 Start a daemon against it, on an empty data directory:
 
-  WHATSAPPD_SIMULATOR_ADDR=%s WHATSAPPD_SIMULATOR_ROOT_KEY=%s whatsappd serve
+  WHATSAPPD_SIMULATOR_ADDR=%s WHATSAPPD_SIMULATOR_ROOT_KEY=%s %s serve
 
-`, info.Control, info.Address, info.RootKey)
+Give it a phone, and let that scan the daemon's code:
+
+  curl %s/v1/accounts -d '{"number":"%s","name":"You"}'
+  %s simulator scan
+
+`, info.Control, info.Address, info.RootKey, os.Args[0], info.Control, sandboxPhone, os.Args[0])
 		if info.Hostile > 0 {
 			fmt.Fprintf(term.out, "Hostile: once more with --hostile %d --seed %d\n\n", info.Hostile, info.Seed)
 		}
