@@ -33,7 +33,7 @@ func (c *Control) Handler() http.Handler {
 }
 
 func noSuchCall(r *http.Request) (any, error) {
-	return nil, fmt.Errorf("%w: %s %s; docs/simulator.md lists all", errNoCall, r.Method, r.URL.Path)
+	return nil, fmt.Errorf("%w: %s %s; GET /v1/openapi.json lists all", errNoCall, r.Method, r.URL.Path)
 }
 
 var errNoCall = errors.New("no such call")

@@ -2,10 +2,12 @@ package simulator
 
 import "net/http"
 
-// calls is the table of the control API: to add a call, add a row here and its method to the file of its subject.
+// calls is the table of the control API. To add a call, add a row here, its method to the file of its subject, and an example
+// to the tour in openapi_tour_test.go; then: go test -run OpenAPI -update ./simulator.
 func (c *Control) calls() []controlCall {
 	return []controlCall{
-		// The server: control_server.go.
+		// The server: control_server.go, openapi.go.
+		ask("GET /v1/openapi.json", "This API as an OpenAPI 3.1 document.", openAPI),
 		ask("GET /v1/info", "Where clients connect, and the root key they must trust.", c.info),
 		ask("GET /v1/counters", "What happened since the start. In a calm run unhandled and problems are empty.", c.counters),
 		ask("GET /v1/events", "What happened, in order; with an id all that happened to one message.", c.events,

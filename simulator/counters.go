@@ -3,7 +3,6 @@ package simulator
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 )
 
@@ -87,7 +86,7 @@ func (s *Server) Counters() Counters {
 		copied = *c
 		copied.IQs, copied.Noted = maps.Clone(c.IQs), maps.Clone(c.Noted)
 		copied.Unhandled, copied.Faults = maps.Clone(c.Unhandled), maps.Clone(c.Faults)
-		copied.Problems = slices.Clone(c.Problems)
+		copied.Problems = append([]string{}, c.Problems...)
 	})
 	return copied
 }

@@ -12,7 +12,7 @@ import (
 // operations with what can be done at each. When several match, the one that was added first strikes.
 type Fault struct {
 	// ID names the fault; it is given by AddFaults.
-	ID int `json:"id"`
+	ID int `json:"id,omitempty"`
 	// At is the operation: "connect", "login", "message", "iq:usync", "iq" for every request, and so on.
 	At string `json:"at"`
 	// Do is what happens: "delay", "drop", "error", and so on.
@@ -40,7 +40,7 @@ type Fault struct {
 	// Times is how often the fault strikes; 0 means until it is removed.
 	Times int `json:"times,omitempty"`
 	// Hits counts the strikes.
-	Hits int `json:"hits"`
+	Hits int `json:"hits,omitempty"`
 }
 
 // faults holds what is to go wrong. Its lock is taken under any other and takes none.
