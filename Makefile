@@ -4,9 +4,12 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 OUT ?= bin/whatsappd
 FUZZTIME ?= 30s
+HOSTILE ?= 30
+SEEDS ?= 20
+SEED ?= 0
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test lint fuzz bench image clean
+.PHONY: build run test hostile lint fuzz bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -18,6 +21,10 @@ run: ## daemon and simulator together: no phone, no internet
 
 test:
 	go vet ./... && go test -race -shuffle=on ./... && go test -run TestALostRequest ./session # races in the protocol library
+
+hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one)
+	cd cmd/whatsappd && go test -timeout 3h -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
+		-run "^($$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$"
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run

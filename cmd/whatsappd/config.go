@@ -12,6 +12,7 @@ type Config struct {
 	Pace      paceConfig      `yaml:"pace"`
 	Check     checkConfig     `yaml:"check"`
 	Pairing   pairingConfig   `yaml:"pairing"`
+	Reconnect reconnectConfig `yaml:"reconnect"`
 	Device    deviceConfig    `yaml:"device"`
 	Callback  callbackConfig  `yaml:"callback"`
 	Slack     slackConfig     `yaml:"slack"`
@@ -36,6 +37,10 @@ type pairingConfig struct {
 	Auto     bool   `yaml:"auto"`     // start pairing without being asked
 	Rounds   int    `yaml:"rounds"`   // without a person asking
 	Terminal string `yaml:"terminal"` // where codes are drawn: auto, always or never
+}
+
+type reconnectConfig struct {
+	MaxPause time.Duration `yaml:"max_pause"` // before a dial, after many that failed or did not last
 }
 
 type deviceConfig struct {
@@ -68,15 +73,16 @@ type logConfig struct {
 // defaultConfig returns the settings of a daemon nobody configured. It lacks a token, so it does not serve yet.
 func defaultConfig() Config {
 	return Config{
-		Listen:  "127.0.0.1:8080",
-		DataDir: "./data",
-		Task:    taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour},
-		Pace:    defaultPace(),
-		Check:   checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour},
-		Pairing: pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
-		Device:  deviceConfig{Name: "whatsappd"},
-		Slack:   slackConfig{Channel: "whatsapp_services"},
-		Log:     logConfig{Level: "info", Format: "auto"},
+		Listen:    "127.0.0.1:8080",
+		DataDir:   "./data",
+		Task:      taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour},
+		Pace:      defaultPace(),
+		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour},
+		Pairing:   pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
+		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute},
+		Device:    deviceConfig{Name: "whatsappd"},
+		Slack:     slackConfig{Channel: "whatsapp_services"},
+		Log:       logConfig{Level: "info", Format: "auto"},
 	}
 }
 

@@ -84,9 +84,7 @@ func TestAKillInTheMiddleLosesAndDoublesNothing(t *testing.T) {
 	w.allArrived(contacts, each)
 	counters, err := w.sim.Counters(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, counters.Unhandled)
-	require.Zero(t, counters.DecryptFailed)
-	require.Zero(t, counters.NoRecipientCopy)
+	w.flawless()
 	t.Logf("killed after %d of %d callbacks; %d messages were repeated under their IDs", finished, len(ids), counters.DuplicateIDs)
 }
 
@@ -379,9 +377,12 @@ func texts(entries []simulator.Entry) []string {
 	return all
 }
 
-// quietLog checks that the daemon, and the protocol library in it, warned of nothing.
+// quietLog checks that the daemon, and the protocol library in it, warned of nothing. On a bad network they have to.
 func (w *world) quietLog() {
 	w.t.Helper()
+	if *hostileLevel > 0 {
+		return
+	}
 	for line := range strings.SplitSeq(w.daemon.output(), "\n") {
 		require.NotContains(w.t, line, `"level":"WARN"`)
 		require.NotContains(w.t, line, `"level":"ERROR"`)

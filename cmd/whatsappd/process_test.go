@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	beHostile()
 	code := m.Run()
+	tellMischief()
 	_ = os.RemoveAll(buildDir) // in the system's temporary directory, if at all
 	os.Exit(code)
 }
@@ -41,8 +45,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// patience bounds every wait of an end-to-end test. A wait ends with its event; the bound only names what never came.
-const patience = 60 * time.Second
+// patience bounds every wait of an end-to-end test. A wait ends with its event; the bound only names what never came. On a
+// bad network it is longer.
+var patience = 60 * time.Second
 
 // process is a running whatsappd.
 type process struct {
@@ -76,7 +81,7 @@ func start(t testing.TB, name string, env map[string]string, args ...string) *pr
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
-		if t.Failed() {
+		if t.Failed() || *hostileLevel > 0 && testing.Verbose() {
 			t.Logf("output of %s:\n%s", name, p.output())
 		}
 	})

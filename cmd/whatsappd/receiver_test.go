@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +81,16 @@ func (r *receiver) all() []received {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]received(nil), r.received...)
+}
+
+// of returns the first callback of a task, if there was one.
+func (r *receiver) of(taskID string) (received, bool) {
+	all := r.all()
+	at := slices.IndexFunc(all, func(one received) bool { return one.TaskID == taskID })
+	if at < 0 {
+		return received{}, false
+	}
+	return all[at], true
 }
 
 // wants waits for the callback of a task.
