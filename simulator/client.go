@@ -66,7 +66,18 @@ func (c *Client) WaitInbox(ctx context.Context, number string, atLeast int) ([]E
 
 // Write lets an account's phone write a text to another account.
 func (c *Client) Write(ctx context.Context, from, to, text string) error {
-	return c.post(ctx, accountPath(from, "/write"), Message{To: to, Text: text})
+	return c.Send(ctx, from, Message{To: to, Text: text})
+}
+
+// Send lets an account's phone write a message to another account.
+func (c *Client) Send(ctx context.Context, from string, m Message) error {
+	return c.post(ctx, accountPath(from, "/write"), m)
+}
+
+// Content returns the content of the file that came with a message in an account's inbox.
+func (c *Client) Content(ctx context.Context, number, messageID string) (File, []byte, error) {
+	got, err := get[receivedFile](ctx, c, accountPath(number, "/inbox/"+url.PathEscape(messageID)+"/file"))
+	return got.File, got.Data, err
 }
 
 // Scan lets an account's phone scan the text of a pairing code; it returns once the client is registered.

@@ -26,6 +26,8 @@ type Message struct {
 	Revoke string `json:"revoke,omitempty"`
 	// React puts a reaction on a message of the chat.
 	React string `json:"react,omitempty"`
+	// Attachment is a file that comes with the text.
+	Attachment *Attachment `json:"attachment,omitempty"`
 	// Forge writes what only the recipient's own phone may say: see [Forgeries]. A careful client does nothing with it.
 	Forge string `json:"forge,omitempty"`
 }
@@ -107,6 +109,8 @@ func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.M
 // summary is the message as one line.
 func (m Message) summary() string {
 	switch {
+	case m.Attachment != nil:
+		return "(" + m.Attachment.Kind + ") " + m.Text
 	case m.Forge != "":
 		return "(forged " + m.Forge + ")"
 	case m.Revoke != "":

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxControlBody = 1 << 20
+	maxControlBody = 16 << 20         // files come in base64
 	maxControlWait = 30 * time.Second // that a caller may ask for
 	controlTime    = 40 * time.Second // for any call
 )
@@ -55,7 +55,7 @@ func serveControl(w http.ResponseWriter, r *http.Request, answer func(*http.Requ
 	r.Body = http.MaxBytesReader(w, r.Body, maxControlBody)
 	value, err := answer(r)
 	switch {
-	case errors.Is(err, errNoAccount), errors.Is(err, errNoCall):
+	case errors.Is(err, errNoAccount), errors.Is(err, errNoFile), errors.Is(err, errNoCall):
 		writeControlError(w, http.StatusNotFound, err)
 	case err != nil:
 		writeControlError(w, http.StatusBadRequest, err)

@@ -25,6 +25,17 @@ func (c *Control) inbox(r *http.Request) ([]Entry, error) {
 	return append([]Entry{}, c.Server.Inbox(number(r))...), nil
 }
 
+// receivedFile is a file of an inbox with its content, in base64.
+type receivedFile struct {
+	File File   `json:"file"`
+	Data []byte `json:"data"`
+}
+
+func (c *Control) content(r *http.Request) (receivedFile, error) {
+	file, data, err := c.Server.Content(number(r), r.PathValue("id"))
+	return receivedFile{file, data}, err
+}
+
 // written names a message.
 type written struct {
 	ID string `json:"id"`

@@ -40,7 +40,8 @@ func (c *Control) calls() []controlCall {
 		ask("GET /v1/accounts/{number}/inbox", "What the account's virtual devices decrypted and show.", c.inbox,
 			param{"min", "integer", "wait until there are so many entries"},
 			waitParam("for how long at most; too few entries are an answer as well")),
-		act("POST /v1/accounts/{number}/write", "The phone writes to another account: a text, or a change of an older message.", c.write),
+		ask("GET /v1/accounts/{number}/inbox/{id}/file", "The file that came with a message, as the account's virtual devices opened it.", c.content),
+		act("POST /v1/accounts/{number}/write", "The phone writes to another account: a text, a file, or a change of an older message.", c.write),
 		ask("POST /v1/accounts/{number}/forget-sessions", "The virtual devices lose their Signal sessions, and ask again for what they cannot open.", c.forgetSessions),
 		act("POST /v1/accounts/{number}/tokens", "The account gives another one its privacy token.", c.giveToken),
 

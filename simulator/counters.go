@@ -34,6 +34,10 @@ type Counters struct {
 	ReceiptsOut       int `json:"receipts_out"`
 	RetryReceipts     int `json:"retry_receipts"` // from clients
 
+	Uploads      int `json:"uploads"` // of files, by clients
+	Downloads    int `json:"downloads"`
+	MediaDeleted int `json:"media_deleted"`
+
 	Bundles      int `json:"bundles"` // prekey bundles handed out
 	UsyncQueries int `json:"usync_queries"`
 	UsyncUsers   int `json:"usync_users"`

@@ -10,12 +10,13 @@ import (
 // Entry is a message as a virtual device shows it. The same message may come more than once; it is shown once.
 type Entry struct {
 	ID         string `json:"id"`
-	From       string `json:"from"`              // number of the sender
-	FromDevice uint16 `json:"from_device"`       // the sender's device
-	Device     uint16 `json:"device"`            // the device that decrypted it, 0 for the phone
-	SentTo     string `json:"sent_to,omitempty"` // for the copy of a message that this account sent: the recipient's number
-	Kind       string `json:"kind"`              // "text", or "other" for content the simulator does not show
-	Text       string `json:"text,omitempty"`
+	From       string `json:"from"`               // number of the sender
+	FromDevice uint16 `json:"from_device"`        // the sender's device
+	Device     uint16 `json:"device"`             // the device that decrypted it, 0 for the phone
+	SentTo     string `json:"sent_to,omitempty"`  // for the copy of a message that this account sent: the recipient's number
+	Kind       string `json:"kind"`               // "text", the kind of its file, or "other" for what the simulator does not show
+	Text       string `json:"text,omitempty"`     // of a file: its caption
+	File       *File  `json:"file,omitempty"`     // what came with it; Server.Content has the content
 	ReplyTo    string `json:"reply_to,omitempty"` // ID of the message it answers
 	Edited     bool   `json:"edited,omitempty"`   // Text is the newest
 	Revoked    bool   `json:"revoked,omitempty"`  // deleted by its author: no text any more

@@ -117,6 +117,9 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 
 	o.call("POST /v1/accounts/{number}/write", account+"/write")
 	require.Equal(t, "hello", wait[*events.Message](t, c).Message.GetConversation())
+	var image struct{ ID string }
+	require.NoError(t, json.Unmarshal(o.call("POST /v1/accounts/{number}/write", account+"/write",
+		`{"to":"5511900000001","text":"look","attachment":{"kind":"image","mime_type":"image/png","data":"iVBORw0KGgo="}}`), &image))
 	o.call("POST /v1/faults", "/v1/faults")
 	send(t, c, bea, "what is the price?")
 	o.call("GET /v1/faults", "/v1/faults")
@@ -126,6 +129,7 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 	o.call("GET /v1/accounts/{number}/inbox", account+"/inbox?min=1&wait=10s")
 	o.call("GET /v1/events", "/v1/events?after=1&wait=1s")
 	o.call("GET /v1/quiet", "/v1/quiet?wait=10s")
+	o.call("GET /v1/accounts/{number}/inbox/{id}/file", mine+"/inbox/"+image.ID+"/file")
 
 	o.call("POST /v1/accounts/{number}/behaviour", account+"/behaviour")
 	o.call("POST /v1/accounts/{number}/limits", account+"/limits")

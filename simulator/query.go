@@ -126,7 +126,7 @@ func (s *Server) answer(c *conn, d *device, iq *waBinary.Node, space, name strin
 	case "md set remove-companion-device":
 		s.handleUnlink(c, d, iq)
 	case "w:m set media_conn":
-		c.result(iq, mediaConn())
+		c.result(iq, s.mediaConn(d.account.number))
 	case "w:sync:app:state set sync":
 		c.result(iq, appState(iq))
 	case "privacy get privacy":
@@ -195,15 +195,6 @@ func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	}
 	s.mu.Unlock()
 	c.result(iq) // after a logout the client closes the connection itself
-}
-
-// mediaConn names a host for uploads; clients dial the simulator whatever it says.
-func mediaConn() waBinary.Node {
-	return waBinary.Node{
-		Tag:     "media_conn",
-		Attrs:   waBinary.Attrs{"auth": newID(), "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"},
-		Content: []waBinary.Node{{Tag: "host", Attrs: waBinary.Attrs{"hostname": "media.sim.invalid"}}},
-	}
 }
 
 // appState says that there is nothing in any collection.

@@ -81,8 +81,10 @@ func (s *Server) entry(d *device, a arrival, message *waE2E.Message) (Entry, *wa
 		entry.SentTo = s.numberOf(sent.GetDestinationJID())
 		message = sent.GetMessage()
 	}
-	if inner := message.GetEditedMessage().GetMessage(); inner != nil {
-		message = inner
+	for _, wrapped := range []*waE2E.FutureProofMessage{message.GetEditedMessage(), message.GetDocumentWithCaptionMessage()} {
+		if inner := wrapped.GetMessage(); inner != nil {
+			message = inner
+		}
 	}
 	switch p := message.GetProtocolMessage(); {
 	case p == nil:
@@ -113,6 +115,14 @@ func (s *Server) describe(entry *Entry, message *waE2E.Message) {
 		entry.Text = extended.GetText()
 		entry.ReplyTo = extended.GetContextInfo().GetStanzaID()
 	}
+	if file, kind, caption := attachmentOf(message); file != nil {
+		entry.Kind, entry.Text, entry.File = kind, caption, file
+		if _, err := s.openContent(file.sealed); err != nil {
+			file.Problem = err.Error()
+			s.problem("a file that cannot be opened: %v", err)
+		}
+		return
+	}
 	if entry.Text == "" {
 		entry.Kind = "other"
 	}
@@ -128,6 +138,9 @@ func summaryOf(message *waE2E.Message) string {
 		return "(edited) " + p.GetEditedMessage().GetConversation() + p.GetEditedMessage().GetExtendedTextMessage().GetText()
 	case p != nil:
 		return "(deleted a message)"
+	}
+	if file, kind, caption := attachmentOf(message); file != nil {
+		return "(" + kind + ") " + caption
 	}
 	return message.GetConversation() + message.GetExtendedTextMessage().GetText()
 }

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -26,12 +27,14 @@ type sending struct {
 	peer     bool     // for the own phone's ears only
 	copies   []copyFor
 	identity []byte // the sender's device identity, when it came along
+	stanza   string // what kind of message it says it is
 }
 
 // copyFor is the ciphertext for one device.
 type copyFor struct {
 	device     *device
 	kind       string
+	mediaType  string
 	ciphertext []byte
 	count      int // which retry it answers, 0 for none
 }
@@ -101,7 +104,7 @@ func messageAck(n *waBinary.Node) waBinary.Node {
 
 // parseMessage reads a message and checks what the real server is believed to check.
 func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) {
-	m := &sending{id: text(n, "id"), from: from, peer: text(n, "category") == "peer"}
+	m := &sending{id: text(n, "id"), from: from, peer: text(n, "category") == "peer", stanza: text(n, "type")}
 	m.to, _ = jidAttr(n, "to")
 	if m.id == "" {
 		s.problem("message without id")
@@ -148,7 +151,7 @@ func (s *Server) addCopies(m *sending, jid types.JID, n *waBinary.Node) error {
 		return errRefused(400)
 	}
 	for _, enc := range n.GetChildrenByTag("enc") {
-		one := copyFor{device: d, kind: text(&enc, "type"), ciphertext: content(&enc)}
+		one := copyFor{device: d, kind: text(&enc, "type"), mediaType: text(&enc, "mediatype"), ciphertext: content(&enc)}
 		if count := text(&enc, "count"); count != "" {
 			m.resend = true
 			_, _ = fmt.Sscan(count, &one.count)
@@ -280,7 +283,11 @@ func (s *Server) messageFor(to *device, m *sending, one copyFor) waBinary.Node {
 	if one.count > 0 {
 		enc.Attrs["count"] = one.count
 	}
+	if one.mediaType != "" {
+		enc.Attrs["mediatype"] = one.mediaType
+	}
 	n := messageFrom(m.from, to, m.id, enc)
+	n.Attrs["type"] = cmp.Or(m.stanza, stanzaText)
 	if one.kind == firstMessages {
 		n.Content = append(n.GetChildren(), waBinary.Node{Tag: "device-identity", Content: m.identity})
 	}

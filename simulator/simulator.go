@@ -81,6 +81,7 @@ type Server struct {
 	news      news
 	faults    faults
 	feed      feed
+	media     mediaStore
 
 	mu        sync.Mutex
 	directory directory
@@ -157,6 +158,7 @@ func (s *Server) listen(addr string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws/chat", s.serveChat)
+	s.handleMedia(mux)
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,

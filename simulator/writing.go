@@ -12,6 +12,7 @@ import (
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -35,7 +36,7 @@ func (s *Server) Send(ctx context.Context, from string, m Message) (id string, e
 	}
 	signal, to := s.virtual(author.devices[0]), recipient.lidJID()
 	s.mu.Unlock()
-	message, out, err := compose(m, to, signal.wrote)
+	message, out, err := s.content(m, to, signal)
 	if err != nil {
 		return "", err
 	}
@@ -43,6 +44,14 @@ func (s *Server) Send(ctx context.Context, from string, m Message) (id string, e
 		s.note(Event{What: "message", From: from, To: m.To, ID: id, Text: m.summary()})
 	}
 	return id, err
+}
+
+// content makes the content of a message.
+func (s *Server) content(m Message, to types.JID, signal *signalDevice) (*waE2E.Message, outgoing, error) {
+	if m.Attachment != nil {
+		return s.attach(m)
+	}
+	return compose(m, to, signal.wrote)
 }
 
 // pair finds two accounts that are on WhatsApp.
