@@ -38,6 +38,7 @@ type tasks interface {
 type ledger interface {
 	Get(ctx context.Context, id task.ID) (task.Task, error)
 	List(ctx context.Context, state task.State, before int64, max int) ([]task.Task, error)
+	Timeline(ctx context.Context, id task.ID) ([]task.Step, error)
 }
 
 // account is the session's side.

@@ -80,7 +80,12 @@ func (w *world) task() task.Task {
 	return task.Task{
 		ID: "0199-id", Seq: 7, Kind: task.Message, Number: "4915112345678", Text: "canary-text", MessageID: "3EB0", State: task.Done, Verdict: task.Yes,
 		Attempt: 1, ReturnURL: "http://host/cb?secret=canary-query", Created: w.now, Started: w.now, Finished: w.now,
+		Canonical: "4915112345679", LID: "77@lid", Delivery: task.DeliveryDelivered, DeliveryAt: w.now, DeliveredBy: task.ByCompanion,
 	}
+}
+
+func (w *world) Timeline(context.Context, task.ID) ([]task.Step, error) {
+	return []task.Step{{At: w.now, What: task.StepQueued}, {At: w.now, What: task.StepRetried, Detail: "wa_500"}}, nil
 }
 
 func (w *world) List(context.Context, task.State, int64, int) ([]task.Task, error) {
@@ -370,7 +375,7 @@ func TestOperatorsSeeWhatHappensAndNoSecrets(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/status":               `{"account":"default","state":"online","since":"2026-05-04T12:00:00Z","number":"4917600000001","lid":"123","version":"v1"}`,
 		"/v1/pairing":              `{"state":"","round":0}`,
-		"/v1/tasks/0199-id":        `{"id":"0199-id","kind":"message","number":"4915112345678","message_id":"3EB0","destination":"http://host:80","state":"done","verdict":"yes","attempt":1,"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","finished_at":"2026-05-04T12:00:00Z"}`,
+		"/v1/tasks/0199-id":        `{"id":"0199-id","kind":"message","number":"4915112345678","message_id":"3EB0","destination":"http://host:80","state":"done","verdict":"yes","attempt":1,"canonical":"4915112345679","lid":"77@lid","delivery":"delivered","delivery_at":"2026-05-04T12:00:00Z","delivered_by":"companion","warnings":["delivered_companion_only"],"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","finished_at":"2026-05-04T12:00:00Z","timeline":[{"at":"2026-05-04T12:00:00Z","what":"queued"},{"at":"2026-05-04T12:00:00Z","what":"retried","detail":"wa_500"}]}`,
 		"/v1/callbacks?state=dead": `{"callbacks":[{"id":"cb_1","task_id":"0199-id","destination":"http://host:80","state":"dead","attempt":10,"last_status":500,"created_at":"2026-05-04T12:00:00Z"}]}`,
 		"/healthz":                 `{"status":"alive"}`,
 		"/readyz":                  `{"status":"online"}`,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,11 +31,25 @@ type TaskAnswer struct {
 	Detail      string     `json:"detail,omitempty"`
 	Attempt     int        `json:"attempt"`
 	MaybeSent   bool       `json:"maybe_sent,omitempty"`
+	Canonical   string     `json:"canonical,omitempty"`    // of a message: the number WhatsApp delivers to
+	LID         string     `json:"lid,omitempty"`          // of a message: the recipient's other address
+	Delivery    string     `json:"delivery,omitempty"`     // of a message: how far it got; see docs/tasks.md
+	DeliveryAt  *time.Time `json:"delivery_at,omitempty"`  // when it got there
+	DeliveredBy string     `json:"delivered_by,omitempty"` // "phone", or "companion" while the phone has not confirmed it
+	Warnings    []string   `json:"warnings,omitempty"`     // stable codes: what may be wrong although the task succeeded
 	NotBefore   *time.Time `json:"not_before,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
 	Created     *time.Time `json:"created_at"`
 	Started     *time.Time `json:"started_at,omitempty"`
 	Finished    *time.Time `json:"finished_at,omitempty"`
+	Timeline    []Step     `json:"timeline,omitempty"` // only in the answer about one task
+}
+
+// Step is something that happened to a task.
+type Step struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Detail string    `json:"detail,omitempty"`
 }
 
 // TasksAnswer is a page of tasks, newest first. Next is the value of "before" for the next page, 0 for none.
@@ -66,15 +81,32 @@ func taskAnswer(t task.Task) TaskAnswer {
 	if t.State == task.Queued {
 		answer.NotBefore, answer.Reason = at(t.NotBefore), t.Reason
 	}
+	if t.Kind == task.Message {
+		answer.Canonical, answer.LID = t.Canonical, t.LID
+		answer.Delivery, answer.DeliveryAt, answer.DeliveredBy = t.Delivery.String(), at(t.DeliveryAt), string(t.DeliveredBy)
+		answer.Warnings = t.Warnings
+		if t.DeliveredBy == task.ByCompanion {
+			answer.Warnings = append(slices.Clip(answer.Warnings), task.WarnCompanionOnly)
+		}
+	}
 	return answer
 }
 
 func (a *API) getTask(c *gin.Context) (any, error) {
-	t, err := a.ledger.Get(c.Request.Context(), task.ID(c.Param("id")))
+	id := task.ID(c.Param("id"))
+	t, err := a.ledger.Get(c.Request.Context(), id)
 	if err != nil {
 		return nil, err
 	}
-	return taskAnswer(t), nil
+	steps, err := a.ledger.Timeline(c.Request.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	answer := taskAnswer(t)
+	for _, step := range steps {
+		answer.Timeline = append(answer.Timeline, Step{At: step.At.UTC(), What: string(step.What), Detail: step.Detail})
+	}
+	return answer, nil
 }
 
 // pageMost is the longest page of a list, and pageDefault the usual one.

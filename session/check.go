@@ -56,6 +56,7 @@ func (a *Account) known(ctx context.Context, numbers []Number) (answers map[Numb
 		}
 		seen[number] = true
 		if answer, ok := kept[number]; ok && a.good(answer, now) {
+			answer.FromCache = true
 			answers[number] = answer
 		} else {
 			missing = append(missing, number)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -17,10 +18,11 @@ import (
 // Sends must be one at a time, as they are in the library.
 type guard struct {
 	sessions store.SessionStore // the real one
+	now      func() time.Time
 
 	mu      sync.Mutex
 	address string // whose calls are watched; empty between sends
-	saved   bool
+	saved   time.Time
 	failed  error // the first failure
 }
 
@@ -28,15 +30,18 @@ type guard struct {
 func (g *guard) watch(address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.address, g.saved, g.failed = address, false, nil
+	g.address, g.saved, g.failed = address, time.Time{}, nil
 }
 
-// verdict ends the send and says whether the phone got a copy, and if not, what failed, as far as it is known.
-func (g *guard) verdict() (copied bool, cause error) {
+// verdict ends the send and says when the phone got a copy: zero for never. Then cause is what failed, as far as it is known.
+func (g *guard) verdict() (copied time.Time, cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.address = ""
-	return g.saved && g.failed == nil, g.failed
+	if g.failed != nil {
+		return time.Time{}, g.failed
+	}
+	return g.saved, nil
 }
 
 // called notes a call of the key store and passes its error on.
@@ -59,7 +64,7 @@ func (g *guard) wrote(sessions map[string][]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, ok := sessions[g.address]; ok {
-		g.saved = true
+		g.saved = g.now()
 	}
 }
 

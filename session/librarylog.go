@@ -27,6 +27,30 @@ type libraryLog struct {
 	mu     sync.Mutex
 	pingID string
 	pinged time.Time
+	send   passage // of the message that is being sent
+}
+
+// passage is when a message passed the connection.
+type passage struct {
+	id             MessageID // empty between sends
+	written, acked time.Time
+	otherDevices   bool
+}
+
+// follow begins to watch for a message on the connection.
+func (l *libraryLog) follow(id MessageID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send = passage{id: id}
+}
+
+// passed ends the watch and returns what was seen.
+func (l *libraryLog) passed() passage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := l.send
+	l.send = passage{}
+	return seen
 }
 
 // The levels of whatsmeow's log.
@@ -60,29 +84,45 @@ func (l *libraryLog) answered() time.Time {
 
 // sent sees a stanza leave.
 func (l *libraryLog) sent(node *waBinary.Node) {
-	if node.Tag != "iq" || node.Attrs["xmlns"] != "w:p" {
-		return
-	}
 	id, _ := node.Attrs["id"].(string)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pingID, l.pinged = id, l.now()
+	switch {
+	case node.Tag == "iq" && node.Attrs["xmlns"] == "w:p":
+		l.pingID, l.pinged = id, l.now()
+	case node.Tag == "message" && id != "" && id == string(l.send.id):
+		l.send.written = l.now()
+	}
 }
 
 // received sees a stanza come in.
 func (l *libraryLog) received(node *waBinary.Node) {
 	now := l.now()
 	l.lastAnswer.Store(now.UnixNano())
-	if node.Tag != "iq" {
-		return
-	}
 	id, _ := node.Attrs["id"].(string)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if id != "" && id == l.pingID {
+	switch {
+	case node.Tag == "iq" && id != "" && id == l.pingID:
 		l.roundTrip.Store(int64(now.Sub(l.pinged)))
 		l.pingID = ""
+	case node.Tag == "ack" && id != "" && id == string(l.send.id):
+		l.send.acked = now
 	}
+}
+
+// otherHash is the library's line about an ack that names other devices than the message had copies for. It tells nobody
+// else, and drops its list of devices.
+const otherHash = "Server returned different participant list hash"
+
+// warned looks at a warning of the library. Sends are one at a time, so it is about the one that is followed.
+func (l *libraryLog) warned(format string) {
+	if !strings.HasPrefix(format, otherHash) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send.otherDevices = true
 }
 
 // module is libraryLog for one part of the library.
@@ -106,6 +146,7 @@ func (m module) Errorf(format string, args ...any) {
 
 // Warnf implements waLog.Logger.
 func (m module) Warnf(format string, args ...any) {
+	m.warned(format)
 	m.say(levelWarn, m.log.Warn, format, args)
 }
 

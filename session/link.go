@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
@@ -69,7 +70,7 @@ func (a *Account) freshLink() (*link, error) { return a.newLink(a.container.NewD
 // newLink makes the client of a device. Fields of the device may be read here, before the client is in use, and nowhere
 // else: the library changes them without a lock.
 func (a *Account) newLink(device *store.Device) (*link, error) {
-	l := &link{guard: &guard{}, recorded: make(chan struct{}), cut: func() {}}
+	l := &link{guard: &guard{now: a.opts.Now}, recorded: make(chan struct{}), cut: func() {}}
 	device.Container = guardedContainer{a.container, l}
 	l.client = whatsmeow.NewClient(device, module{a.library, "Client"})
 	l.wire = l.client
@@ -78,6 +79,10 @@ func (a *Account) newLink(device *store.Device) (*link, error) {
 	l.client.SynchronousAck = true             // a message is acknowledged after it was observed
 	l.client.EnableDecryptedEventBuffer = true // decryption in one transaction: without, messages both ways at once get lost
 	l.client.UseRetryMessageStore = true       // recipients may ask again after a restart of ours
+	l.client.PreRetryCallback = func(receipt *events.Receipt, _ types.MessageID, count int, _ *waE2E.Message) bool {
+		a.beforeRetry(l, receipt, count)
+		return true
+	}
 	if err := a.dialer.equip(l.client); err != nil {
 		return nil, err
 	}
@@ -90,6 +95,8 @@ func (a *Account) handle(l *link, event any) bool {
 	switch event := event.(type) {
 	case *events.Message:
 		return a.received(l, event)
+	case *events.Receipt:
+		return a.confirmed(l, event)
 	case *events.QR, *events.PairSuccess, *events.PairError, *events.PairPasskeyRequest, *events.QRScannedWithoutMultidevice,
 		*events.Connected, *events.Disconnected, *events.ManualLoginReconnect,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored,

@@ -125,3 +125,14 @@ func TestOnlyLoopbackSimulatorsAreDialled(t *testing.T) {
 		require.Equal(t, ok, checkLoopback(addr) == nil, addr)
 	}
 }
+
+func TestASessionIsMadeAnewOncePerDeviceAndHour(t *testing.T) {
+	t.Parallel()
+	var r rebuilds
+	now := time.Now()
+	require.True(t, r.due("77_1:0", now))
+	require.False(t, r.due("77_1:0", now.Add(rebuildPause-1)))
+	require.True(t, r.due("77_1:3", now), "another device")
+	require.True(t, r.due("77_1:0", now.Add(rebuildPause)))
+	require.Len(t, r.last, 1, "what is over is forgotten")
+}

@@ -15,24 +15,32 @@ const observeTries = 3
 // WhatsApp delivers it again, but only at the next login. So that is brought about.
 func (a *Account) received(l *link, event *events.Message) bool {
 	message, ok := a.readMessage(event)
-	if !ok {
-		return true
-	}
+	return !ok || a.offer(l, message)
+}
+
+// confirmed tells of a receipt for messages of ours, in the same way. Receipts of our own devices are none.
+func (a *Account) confirmed(l *link, event *events.Receipt) bool {
+	confirmation, ok := a.readReceipt(event)
+	return !ok || a.offer(l, confirmation)
+}
+
+// offer tells of something that WhatsApp must not be told we have before it is kept.
+func (a *Account) offer(l *link, what Event) bool {
 	pause := a.opts.Timing.Observe
 	for try := 1; ; try++ {
-		err := a.observe(context.Background(), message) // the library has no context for its handlers
+		err := a.observe(context.Background(), what) // the library has no context for its handlers
 		if err == nil {
 			return true
 		}
 		if try == observeTries || !a.rest(pause) {
-			a.log.Error("a message was not taken; it is left for the next connection", "message", message.ID, "error", err)
+			a.log.Error("what came in was not taken; it is left for the next connection", "error", err)
 			break
 		}
 		pause *= 2
 	}
 	a.post(func(ctx context.Context, o *owner) {
 		if o.link == l {
-			o.reset(ctx, CodeStoreFailed, "a message that came in was not taken")
+			o.reset(ctx, CodeStoreFailed, "what came in was not taken")
 		}
 	})
 	return false
@@ -77,4 +85,26 @@ func (a *Account) readMessage(event *events.Message) (message MessageReceived, o
 		}
 	}
 	return message, true
+}
+
+// readReceipt returns a receipt of a contact's device in our words. ok is false for any other.
+func (a *Account) readReceipt(event *events.Receipt) (confirmation MessageConfirmed, ok bool) {
+	if event.IsFromMe || event.IsGroup {
+		return confirmation, false
+	}
+	confirmation = MessageConfirmed{Account: a.opts.Account, Device: event.Sender.Device, At: event.Timestamp}
+	switch event.Type {
+	case types.ReceiptTypeDelivered:
+		confirmation.Kind = ConfirmDelivered
+	case types.ReceiptTypeRead, types.ReceiptTypePlayed:
+		confirmation.Kind = ConfirmRead
+	case types.ReceiptTypeRetry:
+		confirmation.Kind = ConfirmAskAgain
+	default:
+		return confirmation, false
+	}
+	for _, id := range event.MessageIDs {
+		confirmation.IDs = append(confirmation.IDs, MessageID(id))
+	}
+	return confirmation, true
 }

@@ -17,23 +17,29 @@ import (
 //
 // A send that has begun is not cancelled by ctx: the library may crash when it is.
 func (a *Account) Send(ctx context.Context, m Message) (Sent, error) {
+	sent := Sent{ID: m.ID}
 	to, err := a.recipient(ctx, m.To)
+	sent.To, sent.LID = to.Canonical, to.LID
 	if err != nil {
-		return Sent{}, err
+		return sent, err
 	}
+	sent.Checked, sent.FromCache = a.opts.Now(), to.FromCache
 	select {
 	case a.sending <- struct{}{}:
 		defer func() { <-a.sending }()
 	case <-a.stopped:
-		return Sent{}, stopping()
+		return sent, stopping()
 	case <-ctx.Done():
-		return Sent{}, context.Cause(ctx)
+		return sent, context.Cause(ctx)
 	}
 	l, err := a.connected()
 	if err != nil {
-		return Sent{}, err
+		return sent, err
 	}
-	return a.transmit(context.WithoutCancel(ctx), l, m, to)
+	if failed := a.transmit(context.WithoutCancel(ctx), l, m, &sent); failed != nil {
+		return sent, failed
+	}
+	return sent, nil
 }
 
 // recipient checks a number before the first send to it.
@@ -42,66 +48,68 @@ func (a *Account) recipient(ctx context.Context, number Number) (Checked, error)
 	if answer, ok := answers[number]; ok && answer.Verdict == Registered && answer.LID == "" {
 		err = a.fetch(ctx, []Number{number}, answers) // messages need the LID; perhaps there is one by now
 	}
-	if err != nil {
-		return Checked{}, err
-	}
-	switch answer := answers[number]; {
+	answer := answers[number]
+	switch {
+	case err != nil:
+		return answer, err
 	case answer.Verdict == NotRegistered:
-		return Checked{}, &Error{Code: CodeNotOnWhatsApp, Retry: RetryNever, Hint: "the number is not on WhatsApp"}
+		return answer, &Error{Code: CodeNotOnWhatsApp, Retry: RetryNever, Hint: "the number is not on WhatsApp"}
 	case answer.Verdict != Registered:
-		return Checked{}, &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp's answer left the number out"}
+		return answer, &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp's answer left the number out"}
 	case answer.LID == "":
-		return Checked{}, &Error{Code: CodeUnresolvable, Retry: RetryNever, Hint: "WhatsApp names no address for the number"}
-	default:
-		return answer, nil
+		return answer, &Error{Code: CodeUnresolvable, Retry: RetryNever, Hint: "WhatsApp names no address for the number"}
 	}
+	return answer, nil
 }
 
 // transmit sends a message, and once more for the two refusals that a second try may heal.
-func (a *Account) transmit(ctx context.Context, l *link, m Message, to Checked) (Sent, error) {
-	lid, err := types.ParseJID(to.LID)
+func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) *Error {
+	lid, err := types.ParseJID(sent.LID)
 	if err != nil {
-		return Sent{}, &Error{Code: CodeUnresolvable, Retry: RetryNever, Err: err}
+		return &Error{Code: CodeUnresolvable, Retry: RetryNever, Err: err}
 	}
-	a.rememberAddress(ctx, lid, to.Canonical)
+	a.rememberAddress(ctx, lid, sent.To)
 	stop := a.watchSend()
 	defer stop()
-	at, failed := a.attempt(ctx, l, m, lid)
-	if failed != nil && (failed.Code == CodeSessionRebuild || failed.Code == CodePriorContact) {
-		if failed.Code == CodeSessionRebuild {
-			if err := l.guard.sessions.DeleteAllSessions(ctx, lid.SignalAddressUser()); err != nil {
-				return Sent{}, &Error{Code: CodeStoreFailed, Retry: RetryLater, Err: err}
-			}
+	failed := a.attempt(ctx, l, m, lid, sent)
+	if failed == nil || failed.Code != CodeSessionRebuild && failed.Code != CodePriorContact {
+		return failed
+	}
+	if failed.Code == CodeSessionRebuild {
+		if err := l.guard.sessions.DeleteAllSessions(ctx, lid.SignalAddressUser()); err != nil {
+			return &Error{Code: CodeStoreFailed, Retry: RetryLater, Err: err}
 		}
-		a.log.Warn("sending once more", "message", m.ID, "reason", failed.Code)
-		at, failed = a.attempt(ctx, l, m, lid)
+		sent.Rebuilt = true
 	}
-	if failed != nil {
-		return Sent{}, failed
-	}
-	return Sent{ID: m.ID, To: to.Canonical, LID: to.LID, At: at}, nil
+	a.log.Warn("sending once more", "message", m.ID, "reason", failed.Code)
+	sent.Resent++
+	return a.attempt(ctx, l, m, lid, sent)
 }
 
-// attempt sends a message once and returns the server's time.
-func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID) (time.Time, *Error) {
+// attempt sends a message once and notes how far it got.
+func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent) *Error {
 	l.guard.watch(phoneAddress(lid))
+	a.library.follow(m.ID)
 	response, err := l.client.SendMessage(ctx, lid, &waE2E.Message{Conversation: proto.String(m.Text)},
 		whatsmeow.SendRequestExtra{ID: string(m.ID), Timeout: -1}) // none of its own: watchSend has one that is safe
 	copied, cause := l.guard.verdict()
+	seen := a.library.passed()
+	sent.Encrypted, sent.Written, sent.Acked = copied, seen.written, seen.acked
+	sent.OtherDevices = sent.OtherDevices || seen.otherDevices
 	switch {
 	case err != nil:
-		return time.Time{}, failure(err, CodeSendFailed)
-	case !copied:
+		return failure(err, CodeSendFailed)
+	case copied.IsZero():
 		if cause == nil {
 			cause = errors.New("the library skipped the recipient's phone")
 		}
-		return time.Time{}, &Error{
+		return &Error{
 			Code: CodeNoRecipientCopy, Retry: RetryLater, Uncertain: true,
 			Hint: "WhatsApp took the message without a copy for the recipient", Err: cause,
 		}
-	default:
-		return response.Timestamp, nil
 	}
+	sent.At = response.Timestamp
+	return nil
 }
 
 // rememberAddress sees to it that the library knows the number behind a LID, which the stanza names. A kept answer may be

@@ -95,7 +95,7 @@ func (p PairingRound) Live() bool {
 	return p.State == PairingStarting || p.State == PairingWaiting || p.State == PairingConfirm
 }
 
-// Event is something the account has to tell: StatusChanged, PairingChanged or MessageReceived.
+// Event is something the account has to tell: StatusChanged, PairingChanged, MessageReceived or MessageConfirmed.
 type Event interface{ event() }
 
 // StatusChanged comes once for every real change of an account's state, reason or number.
@@ -115,9 +115,30 @@ type MessageReceived struct {
 	At      time.Time
 }
 
-func (StatusChanged) event()   {}
-func (PairingChanged) event()  {}
-func (MessageReceived) event() {}
+// MessageConfirmed comes for each receipt of a contact's device for messages of ours. It is acknowledged to WhatsApp only
+// after the observer returned nil.
+type MessageConfirmed struct {
+	Account AccountID
+	IDs     []MessageID
+	Kind    ConfirmationKind
+	Device  uint16 // 0 is the contact's phone
+	At      time.Time
+}
+
+// ConfirmationKind is what a contact's device says of a message.
+type ConfirmationKind string
+
+// The kinds of confirmation.
+const (
+	ConfirmDelivered ConfirmationKind = "delivered"   // the device has it
+	ConfirmRead      ConfirmationKind = "read"        // it was read or played
+	ConfirmAskAgain  ConfirmationKind = "asked_again" // the device could not open it and was sent it again
+)
+
+func (MessageConfirmed) event() {}
+func (StatusChanged) event()    {}
+func (PairingChanged) event()   {}
+func (MessageReceived) event()  {}
 
 // Verdict is what WhatsApp said about a number.
 type Verdict string
@@ -136,6 +157,7 @@ type Checked struct {
 	Canonical Number // the account's number as WhatsApp writes it; may differ from Number by a digit
 	LID       string // empty when WhatsApp told none
 	At        time.Time
+	FromCache bool // the answer was kept from an earlier query
 }
 
 // Message is a text for one recipient.
@@ -145,12 +167,23 @@ type Message struct {
 	Text string
 }
 
-// Sent is proof that WhatsApp's server took a message with a copy for the recipient's phone in it.
+// Sent is what a send found out. When it succeeded, WhatsApp's server took the message with a copy for the recipient's phone
+// in it; when it failed, it holds what was learnt before.
 type Sent struct {
 	ID  MessageID
-	To  Number // canonical
-	LID string
-	At  time.Time // the server's time
+	To  Number    // the recipient's number as WhatsApp writes it; empty when it was not looked up
+	LID string    // the recipient's other address; empty when unknown
+	At  time.Time // the server's time; zero when it did not take the message
+
+	Checked   time.Time // when the number was looked up
+	FromCache bool      // an answer of an earlier query was good enough
+	Encrypted time.Time // when the recipient's phone got its copy; zero when it did not
+	Written   time.Time // when the message was handed to the connection, the last time
+	Acked     time.Time // when the server's answer came
+
+	Resent       int  // how often it was sent once more within this send
+	Rebuilt      bool // the Signal session with the recipient was made anew
+	OtherDevices bool // WhatsApp knew other devices of the two sides than we did: one of them may have no copy
 }
 
 // Retry says what a failure means for the work that met it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,15 +93,14 @@ func (db *DB) NextDue(ctx context.Context, account string, class task.Class, now
 }
 
 const requeueTask = `UPDATE task SET state = 'queued', attempt = ?, maybe_sent = ?, not_before = ?, reason = ?, waited_ms = ?,
-	code = ?, detail = ? WHERE id = ? AND state = 'running'`
+	code = ?, detail = ?, canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?
+	WHERE id = ? AND state = 'running' RETURNING seq`
 
 // Requeue implements task.Keeper. A task that does not run is left as it is.
 func (db *DB) Requeue(ctx context.Context, tasks []task.Task) error {
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
 		for _, t := range tasks {
-			_, err := q.ExecContext(ctx, requeueTask, t.Attempt, t.MaybeSent, millis(t.NotBefore), t.Reason,
-				t.Waited.Milliseconds(), t.Code, t.Detail, t.ID)
-			if err != nil {
+			if err := requeue(ctx, q, t); err != nil {
 				return fmt.Errorf("task %s: %w", t.ID, err)
 			}
 		}
@@ -110,6 +110,19 @@ func (db *DB) Requeue(ctx context.Context, tasks []task.Task) error {
 		return fmt.Errorf("put tasks back: %w", err)
 	}
 	return nil
+}
+
+func requeue(ctx context.Context, q queries, t task.Task) error {
+	var seq int64
+	err := q.QueryRowContext(ctx, requeueTask, t.Attempt, t.MaybeSent, millis(t.NotBefore), t.Reason, t.Waited.Milliseconds(),
+		t.Code, t.Detail, t.Canonical, t.LID, codes(t.Warnings), t.ID).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return addSteps(ctx, q, seq, t.Steps)
 }
 
 // Waiting implements task.Keeper.

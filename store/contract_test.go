@@ -34,6 +34,7 @@ func TestContract(t *testing.T) {
 		"accept": testAccept, "idempotency": testIdempotency,
 		"claim": testClaim, "claim in order": testClaimOrder, "next due": testNextDue,
 		"finish": testFinish, "finish contacts": testFinishContacts,
+		"confirm": testConfirm, "overdue": testOverdue, "timeline": testTimeline,
 		"requeue and recover": testRequeue, "read": testRead, "sweep": testSweep,
 		"deliver": testDeliver, "record": testRecord, "replay": testReplay, "list callbacks": testListCallbacks,
 		"account": testAccount, "numbers": testNumbers,

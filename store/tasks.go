@@ -14,7 +14,8 @@ import (
 )
 
 const taskColumns = `seq, id, account, kind, number, text, message_id, return_url, for_number, request_id, token_id,
-	state, attempt, maybe_sent, not_before, reason, waited_ms, verdict, code, detail, created, started, finished`
+	state, attempt, maybe_sent, not_before, reason, waited_ms, canonical, lid, delivery, delivered_by, delivery_at, warnings,
+	verdict, code, detail, created, started, finished`
 
 const insertTask = `INSERT INTO task (id, account, kind, class, number, text, message_id, return_url, for_number,
 	idem_key, request_hash, request_id, token_id, created)
@@ -77,10 +78,12 @@ func (db *DB) Finish(ctx context.Context, ends []task.Finished) error {
 	return nil
 }
 
-// maybe_sent and waited_ms only grow, so that an end that does not mention them loses nothing.
+// What only grows is never lost by an end that does not mention it: a receipt may come before the end is written.
 const finishTask = `UPDATE task SET state = ?, verdict = ?, code = ?, detail = ?, finished = ?, reason = '',
-	maybe_sent = max(maybe_sent, ?), waited_ms = max(waited_ms, ?)
-	WHERE id = ? AND state IN ('queued', 'running') RETURNING account, kind, number`
+	maybe_sent = max(maybe_sent, ?), waited_ms = max(waited_ms, ?),
+	canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?,
+	delivery_at = CASE WHEN delivery < ?11 THEN ?12 ELSE delivery_at END, delivery = max(delivery, ?11)
+	WHERE id = ?13 AND state IN ('queued', 'running') RETURNING seq, account, kind, number`
 
 // finish ends one task, with everything that follows from it.
 func finish(ctx context.Context, q queries, end task.Finished) error {
@@ -88,14 +91,19 @@ func finish(ctx context.Context, q queries, end task.Finished) error {
 	if t.State != task.Done && t.State != task.Failed {
 		return fmt.Errorf("%q is not an end", t.State)
 	}
+	var seq int64
 	var account, number string
 	var kind task.Kind
 	err := q.QueryRowContext(ctx, finishTask, t.State, t.Verdict, t.Code, t.Detail, millis(t.Finished),
-		t.MaybeSent, t.Waited.Milliseconds(), t.ID).Scan(&account, &kind, &number)
+		t.MaybeSent, t.Waited.Milliseconds(), t.Canonical, t.LID, codes(t.Warnings), t.Delivery, millis(t.DeliveryAt), t.ID).
+		Scan(&seq, &account, &kind, &number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return alreadyFinal(ctx, q, t.ID)
 	}
 	if err != nil {
+		return err
+	}
+	if err := addSteps(ctx, q, seq, t.Steps); err != nil {
 		return err
 	}
 	if end.Callback != nil && end.Callback.URL != "" {
@@ -201,6 +209,7 @@ func scanTask(row interface{ Scan(...any) error }) (t task.Task, err error) {
 	var waited int64
 	err = row.Scan(&t.Seq, &t.ID, &t.Account, &t.Kind, &t.Number, &t.Text, &t.MessageID, &t.ReturnURL, &t.ForNumber,
 		&t.RequestID, &t.TokenID, &t.State, &t.Attempt, &t.MaybeSent, moment{&t.NotBefore}, &t.Reason, &waited,
+		&t.Canonical, &t.LID, &t.Delivery, &t.DeliveredBy, moment{&t.DeliveryAt}, codesInto{&t.Warnings},
 		&t.Verdict, &t.Code, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished})
 	t.Waited = time.Duration(waited) * time.Millisecond
 	return t, err

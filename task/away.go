@@ -168,6 +168,9 @@ func (l *Lane) annotate(ctx context.Context, class Class, waiting []Task, code s
 		return err
 	}
 	for i, t := range tasks {
+		if t.Reason != code {
+			t.step(now, StepWaits, code)
+		}
 		tasks[i] = untried(t, t.NotBefore, code)
 	}
 	return l.settle(ctx, record{again: tasks})

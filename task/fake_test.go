@@ -412,3 +412,5 @@ func (h *hands) NeedsPairing() {
 	defer h.mu.Unlock()
 	h.needed++
 }
+
+func (l *ledger) Overdue(context.Context, string, time.Time, time.Time) (int, error) { return 0, nil }

@@ -19,6 +19,7 @@ type Options struct {
 	Pace                 Policy
 	Retention            time.Duration // finished tasks are kept so long; default 168 h
 	BlankAfter           time.Duration // the text of finished messages is kept so long; default 24 h
+	DeliveryTimeout      time.Duration // a message that no device confirmed for so long is marked; default 10 min
 
 	Report   func(Task) *Callback // what a finished task tells its caller; nil for nothing
 	Finished func()               // called after every commit that may hold callbacks
@@ -45,6 +46,7 @@ func (o Options) withDefaults() Options {
 	orDuration(&o.MaxAge, 10*time.Minute)
 	orDuration(&o.Retention, 168*time.Hour)
 	orDuration(&o.BlankAfter, 24*time.Hour)
+	orDuration(&o.DeliveryTimeout, 10*time.Minute)
 	orDuration(&o.BatchWait, 30*time.Millisecond)
 	orDuration(&o.Grace, 6*time.Second)
 	if o.BatchSize == 0 {
@@ -136,7 +138,10 @@ func (l *Lane) Run(ctx context.Context) error {
 	running.Go(func() { l.queue(ctx, ClassMessage, l.workMessages) })
 	running.Go(func() { l.queue(ctx, ClassCheck, l.workChecks) })
 	running.Go(func() { l.follow(ctx) })
-	running.Go(func() { l.sweep(ctx) })
+	running.Go(func() { l.every(ctx, time.Hour, "old tasks could not be dropped", l.sweep) })
+	running.Go(func() {
+		l.every(ctx, l.opts.DeliveryTimeout/20, "unconfirmed messages could not be marked", l.markOverdue)
+	})
 	done := make(chan struct{})
 	go func() {
 		running.Wait()
@@ -182,30 +187,44 @@ func (l *Lane) pickUp(ctx context.Context) error {
 	return nil
 }
 
-// sweep drops what is older than it has to be kept, at the start and then every hour.
-func (l *Lane) sweep(ctx context.Context) {
-	ticker := time.NewTicker(time.Hour)
+// every does something at the start and then at intervals. A failure is said once until it works again.
+func (l *Lane) every(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
+	ticker := time.NewTicker(max(interval, time.Second))
 	defer ticker.Stop()
 	failing := false
 	for {
-		now := l.opts.Now()
-		count, err := l.keeper.Sweep(ctx, now.Add(-l.opts.Retention), now.Add(-l.opts.BlankAfter))
-		switch {
-		case err != nil && ctx.Err() == nil && !failing:
-			failing = true
-			l.log.Error("old tasks could not be dropped; trying again every hour", "error", err)
-		case err == nil:
-			failing = false
+		err := do(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			l.log.Error(failure+"; trying again", "error", err, "every", interval)
 		}
-		if count > 0 {
-			l.log.Debug("old tasks dropped", "rows", count)
-		}
+		failing = err != nil
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// sweep drops what is older than it has to be kept.
+func (l *Lane) sweep(ctx context.Context) error {
+	now := l.opts.Now()
+	count, err := l.keeper.Sweep(ctx, now.Add(-l.opts.Retention), now.Add(-l.opts.BlankAfter))
+	if count > 0 {
+		l.log.Debug("old tasks dropped", "rows", count)
+	}
+	return err
+}
+
+// markOverdue marks messages that WhatsApp's server took and no device of the recipient has confirmed in time: the phone is
+// off, or something is wrong. A receipt that comes later still counts.
+func (l *Lane) markOverdue(ctx context.Context) error {
+	now := l.opts.Now()
+	count, err := l.keeper.Overdue(ctx, l.opts.Account, now.Add(-l.opts.DeliveryTimeout), now)
+	if count > 0 {
+		l.log.Warn("messages that no device of the recipient confirmed in time", "count", count)
+	}
+	return err
 }
 
 // latest is the later of two times.

@@ -50,6 +50,7 @@ func (l *Lane) conclude(ctx context.Context, tasks []Task, outcomes []Outcome, p
 // decide says whether a task has ended or is tried again, and when.
 func (l *Lane) decide(t Task, outcome Outcome, jitter float64) (*Finished, Task) {
 	t.MaybeSent = t.MaybeSent || outcome.Uncertain
+	t.learn(outcome.Trace)
 	if outcome.Final {
 		end := l.ended(t, outcome)
 		return &end, t
@@ -70,6 +71,7 @@ func (l *Lane) decide(t Task, outcome Outcome, jitter float64) (*Finished, Task)
 		return &end, t
 	}
 	t.NotBefore, t.Reason = at, outcome.Code
+	t.step(now, StepRetried, outcome.Code)
 	return nil, t
 }
 
@@ -96,6 +98,10 @@ func (l *Lane) ended(t Task, outcome Outcome) Finished {
 		t.State = Failed
 	}
 	t.Verdict, t.Code, t.Detail, t.Finished = outcome.Verdict, outcome.Code, outcome.Detail, l.opts.Now()
+	if t.Kind == Message && t.Verdict == Yes {
+		t.Delivery, t.DeliveryAt = DeliveryServerAck, t.Finished
+	}
+	t.step(t.Finished, StepFinished, string(t.Verdict))
 	return Finished{Task: t, Callback: l.opts.Report(t)}
 }
 

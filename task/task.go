@@ -116,6 +116,16 @@ type Task struct {
 	Reason    string        // why it waits: "pace", "settling", "offline", a code of an earlier failure
 	Waited    time.Duration // time spent waiting for its pace, which does not count against the maximum age
 
+	Canonical   string      // of a message: the number WhatsApp delivers to; empty until it was looked up
+	LID         string      // of a message: the recipient's other address; empty when unknown
+	Delivery    Delivery    // of a message: how far it got
+	DeliveredBy ConfirmedBy // of a message: the best device that confirmed it
+	DeliveryAt  time.Time   // when Delivery last grew
+	Warnings    []string    // stable codes: what may be wrong although the task succeeded
+
+	// Steps are written with the next change of the task, and empty in a task that was read: see Keeper.Timeline.
+	Steps []Step
+
 	Verdict  Verdict // set when final
 	Code     string  // stable error code, empty on success
 	Detail   string  // what happened, for a person; without secrets
@@ -133,6 +143,7 @@ type Outcome struct {
 	After     time.Duration // when not Final: wait at least so long
 	Counts    bool          // when not Final: the attempt counts and the task's own backoff applies
 	Uncertain bool          // the message may have reached WhatsApp
+	Trace     Trace         // what the attempt found out
 }
 
 // Succeed ends a task with a verdict.
@@ -202,6 +213,13 @@ type Keeper interface {
 	Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error)
 	// Heard records that a number wrote to the account.
 	Heard(ctx context.Context, account, number string, at time.Time) error
+	// Confirm keeps what a device of a recipient said of messages, and returns how many it concerned: receipts of messages that
+	// are no task's are none. Task.Delivery never goes back.
+	Confirm(ctx context.Context, c Confirmation) (int, error)
+	// Overdue marks messages that the server took before a time and nobody confirmed since, and returns how many.
+	Overdue(ctx context.Context, account string, ackedBefore, now time.Time) (int, error)
+	// Timeline returns a task's steps in order.
+	Timeline(ctx context.Context, id ID) ([]Step, error)
 	// Get returns one task, or ErrNotFound.
 	Get(ctx context.Context, id ID) (Task, error)
 	// List returns tasks, newest first; empty state means all; before is a Seq to page on, 0 for the newest.

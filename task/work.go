@@ -72,6 +72,9 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	if at, reason := l.opts.Pace.Next(pace, cold, now); at.After(now) {
 		l.hold, l.turn = at, latest(l.turn, at)
 		t.Waited = l.waited(t, at)
+		if t.Reason != reason {
+			t.step(now, StepPaced, reason)
+		}
 		return at, l.settle(ctx, record{again: []Task{untried(t, at, reason)}})
 	}
 	t.Waited = l.waited(t, now)

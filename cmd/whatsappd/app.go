@@ -77,6 +77,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 		FailWhenDisconnected: cfg.Task.WhenDisconnected == "fail",
 		Pace:                 cfg.Pace.policy(),
 		Retention:            cfg.Task.Retention,
+		DeliveryTimeout:      cfg.Task.DeliveryTimeout,
 		Report:               callback.Report,
 		Finished:             a.sender.Wake,
 		Grace:                stopLanes - 500*time.Millisecond,
@@ -136,6 +137,10 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 			break
 		}
 		if err := a.db.Heard(ctx, string(event.Account), string(event.From), event.At); err != nil {
+			return err
+		}
+	case session.MessageConfirmed:
+		if _, err := a.db.Confirm(ctx, confirmation(event)); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ type taskConfig struct {
 	MaxAge           time.Duration `yaml:"max_age"`           // of waiting for a connection or a better answer
 	WhenDisconnected string        `yaml:"when_disconnected"` // wait or fail
 	Retention        time.Duration `yaml:"retention"`         // of finished tasks
+	DeliveryTimeout  time.Duration `yaml:"delivery_timeout"`  // of the recipient's receipt; then the message is marked
 }
 
 // checkConfig says how long the answers of WhatsApp are believed; zero turns a cache off.
@@ -75,7 +76,7 @@ func defaultConfig() Config {
 	return Config{
 		Listen:    "127.0.0.1:8080",
 		DataDir:   "./data",
-		Task:      taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour},
+		Task:      taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour, DeliveryTimeout: 10 * time.Minute},
 		Pace:      defaultPace(),
 		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour},
 		Pairing:   pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},

@@ -38,7 +38,7 @@ func TestDefaultsAreThePromisedOnes(t *testing.T) {
 	require.Equal(t, "127.0.0.1:8080", cfg.Listen)
 	require.Equal(t, "./data", cfg.DataDir)
 	require.Empty(t, cfg.tokens())
-	require.Equal(t, taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 168 * time.Hour}, cfg.Task)
+	require.Equal(t, taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 168 * time.Hour, DeliveryTimeout: 10 * time.Minute}, cfg.Task)
 	require.Equal(t, checkConfig{CachePositive: 720 * time.Hour, CacheNegative: 24 * time.Hour}, cfg.Check)
 	require.Equal(t, pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"}, cfg.Pairing)
 	require.Equal(t, "whatsappd", cfg.Device.Name)
@@ -65,7 +65,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
 		"listen": ":0", "token": goodToken + ", " + goodToken + "2", "token_file": "/absent", "data_dir": "/d",
-		"task.max_age": "1m", "task.when_disconnected": "fail", "task.retention": "1h",
+		"task.max_age": "1m", "task.when_disconnected": "fail", "task.retention": "1h", "task.delivery_timeout": "5m",
 		"pace.off": "true", "pace.cold_gap_min": "1s", "pace.cold_gap_max": "2s", "pace.warm_gap_min": "1ms", "pace.warm_gap_max": "2ms",
 		"pace.per_minute": "1", "pace.per_hour": "2", "pace.per_day": "3", "pace.settle": "1s", "pace.quiet_from": "22:00", "pace.quiet_to": "07:30",
 		"check.cache_positive": "0", "check.cache_negative": "0s",

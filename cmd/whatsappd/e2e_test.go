@@ -88,6 +88,31 @@ func TestAKillInTheMiddleLosesAndDoublesNothing(t *testing.T) {
 	t.Logf("killed after %d of %d callbacks; %d messages were repeated under their IDs", finished, len(ids), counters.DuplicateIDs)
 }
 
+func TestATaskTellsHowFarAMessageGot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.pair()
+	require.NoError(t, w.sim.SetBehaviour(t.Context(), contact(1), simulator.Behaviour{Receipts: "read"}))
+	id := w.ws("message", contact(1), "hello")
+	w.hook.result(id, "True")
+	var task httpapi.TaskAnswer
+	w.eventually("the message is read", func() bool {
+		task = httpapi.TaskAnswer{}
+		w.get("/v1/tasks/"+id, &task)
+		return task.Delivery == "read"
+	})
+	require.Equal(t, "phone", task.DeliveredBy)
+	require.Equal(t, contact(1), task.Canonical)
+	require.NotEmpty(t, task.LID)
+	var names []string
+	for _, step := range task.Timeline {
+		names = append(names, step.What)
+	}
+	require.Subset(t, names, []string{"queued", "checked", "encrypted", "written", "acked", "finished", "delivered", "read"})
+	require.Equal(t, "queued", names[0])
+}
+
 func TestARestartResumesWithoutPairing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

@@ -93,15 +93,50 @@ func (w *worker) Check(ctx context.Context, tasks []task.Task) []task.Outcome {
 
 // Send implements task.Worker.
 func (w *worker) Send(ctx context.Context, t task.Task) task.Outcome {
-	_, err := w.account.Send(ctx, session.Message{
+	sent, err := w.account.Send(ctx, session.Message{
 		ID:   session.MessageID(t.MessageID),
 		To:   session.Number(t.Number),
 		Text: t.Text,
 	})
+	outcome := task.Succeed(task.Yes)
 	if err != nil {
-		return failed(err)
+		outcome = failed(err)
 	}
-	return task.Succeed(task.Yes)
+	outcome.Trace = trace(sent)
+	return outcome
+}
+
+// trace is what a send found out, as the steps of its task.
+func trace(sent session.Sent) task.Trace {
+	t := task.Trace{Canonical: string(sent.To), LID: sent.LID}
+	step := func(at time.Time, what task.StepName, detail string) {
+		if !at.IsZero() {
+			t.Steps = append(t.Steps, task.Step{At: at, What: what, Detail: detail})
+		}
+	}
+	source := "server"
+	if sent.FromCache {
+		source = "cache"
+	}
+	step(sent.Checked, task.StepChecked, source)
+	step(sent.Encrypted, task.StepEncrypted, "")
+	step(sent.Written, task.StepWritten, "")
+	step(sent.Acked, task.StepAcked, "")
+	if sent.OtherDevices {
+		t.Warnings = append(t.Warnings, task.WarnDeviceList)
+	}
+	return t
+}
+
+// confirmation is a receipt in the ledger's words.
+func confirmation(event session.MessageConfirmed) task.Confirmation {
+	c := task.Confirmation{
+		Account: string(event.Account), Kind: task.ConfirmationKind(event.Kind), Device: event.Device, At: event.At,
+	}
+	for _, id := range event.IDs {
+		c.MessageIDs = append(c.MessageIDs, string(id))
+	}
+	return c
 }
 
 // Control implements task.Worker.
