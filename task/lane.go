@@ -138,9 +138,9 @@ func (l *Lane) Run(ctx context.Context) error {
 	running.Go(func() { l.queue(ctx, ClassMessage, l.workMessages) })
 	running.Go(func() { l.queue(ctx, ClassCheck, l.workChecks) })
 	running.Go(func() { l.follow(ctx) })
-	running.Go(func() { l.every(ctx, time.Hour, "old tasks could not be dropped", l.sweep) })
+	running.Go(func() { l.every(ctx, time.Hour, "drop old tasks", l.sweep) })
 	running.Go(func() {
-		l.every(ctx, l.opts.DeliveryTimeout/20, "unconfirmed messages could not be marked", l.markOverdue)
+		l.every(ctx, l.opts.DeliveryTimeout/20, "mark unconfirmed messages", l.markOverdue)
 	})
 	done := make(chan struct{})
 	go func() {
@@ -188,14 +188,14 @@ func (l *Lane) pickUp(ctx context.Context) error {
 }
 
 // every does something at the start and then at intervals. A failure is said once until it works again.
-func (l *Lane) every(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
+func (l *Lane) every(ctx context.Context, interval time.Duration, name string, do func(context.Context) error) {
 	ticker := time.NewTicker(max(interval, time.Second))
 	defer ticker.Stop()
 	failing := false
 	for {
 		err := do(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			l.log.Error(failure+"; trying again", "error", err, "every", interval)
+			l.log.Error("regular work failed; it is tried again", "work", name, "every", interval, "error", err)
 		}
 		failing = err != nil
 		select {
