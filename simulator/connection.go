@@ -144,6 +144,10 @@ func (c *conn) answerLate(f Fault, hello []byte) error {
 	case doDrop:
 		c.drop()
 		return net.ErrClosed
+	case "half":
+		_ = c.writeHalf(hello) // cut right after
+		c.drop()
+		return net.ErrClosed
 	case "garbage":
 		hello = randomBytes(len(hello))
 	case doDelay:

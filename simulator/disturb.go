@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"context"
-	"crypto/rand"
 	"net"
 	"net/http"
 	"time"
@@ -118,30 +117,39 @@ func (c *conn) reset() {
 
 // spoil sends a frame in one of the wrong ways. It is false for a fault that leaves the frame itself alone.
 func (c *conn) spoil(f Fault, body []byte) (sent bool, err error) {
-	frame, err := appendFrame(nil, body)
-	if err != nil {
-		return true, err
-	}
-	half := frame[:3+len(body)/2]
 	switch f.Do {
 	case "split":
-		if err := c.writeMessage(half); err != nil {
+		if err := c.writeHalf(body); err != nil {
 			return true, err
 		}
-		return true, c.writeMessage(frame[len(half):])
+		return true, c.writeMessage(body[len(body)/2:])
 	case "half":
-		_ = c.writeMessage(half) // cut right after
+		_ = c.writeHalf(body) // cut right after
 		c.drop()
 		return true, net.ErrClosed
 	case "truncated":
-		return true, c.writeMessage(half)
+		return true, c.writeHalf(body)
 	case "garbage":
-		_, _ = rand.Read(frame[3:]) // never fails
-		return true, c.writeMessage(frame)
+		return true, c.writeFrame(randomBytes(len(body)))
+	case doDrop:
+		c.drop()
+		return true, net.ErrClosed
+	case doReset:
+		c.reset()
+		return true, net.ErrClosed
 	case doDelay:
 		c.pause(time.Duration(f.Delay))
 	}
 	return false, nil
+}
+
+// writeHalf sends the length of a frame and the first half of its body.
+func (c *conn) writeHalf(body []byte) error {
+	frame, err := appendFrame(nil, body)
+	if err != nil {
+		return err
+	}
+	return c.writeMessage(frame[:3+len(body)/2])
 }
 
 // writeMessage sends one websocket message.

@@ -33,7 +33,7 @@ type Fault struct {
 	Message string   `json:"message,omitempty"`
 	Ban     int      `json:"ban,omitempty"`
 	Expire  Duration `json:"expire,omitempty"`
-	// Delay is how much later it happens.
+	// Delay is how much later it happens; at "clock", how far a time is ahead, or behind when it is negative.
 	Delay Duration `json:"delay,omitempty"`
 	// After lets so many matching operations pass before the first strike.
 	After int `json:"after,omitempty"`
@@ -108,7 +108,7 @@ func (f *Fault) check() error {
 		return fmt.Errorf("there is no %q at %q; FaultKinds and docs/simulator.md list what there is", f.Do, f.At)
 	case kind.NeedsCode && (f.Code < 100 || f.Code > 999):
 		return fmt.Errorf("%q at %q needs a code of three digits", f.Do, f.At)
-	case f.Delay < 0 || f.Delay > Duration(time.Hour):
+	case f.Do != doClock && (f.Delay < 0 || f.Delay > Duration(time.Hour)):
 		return fmt.Errorf("a delay lies between 0s and 1h")
 	case f.After < 0 || f.Times < 0:
 		return fmt.Errorf("after and times are not negative")
@@ -161,6 +161,9 @@ func (f *Fault) concerns(m moment) bool {
 	}
 	return (f.Peer == "" || f.Peer == m.peer) && (f.Device == nil || *f.Device == m.device)
 }
+
+// clock is the time the fault makes the server tell.
+func (f *Fault) clock() int64 { return now() + int64(time.Duration(f.Delay).Seconds()) }
 
 // spares says that the fault leaves this user's part of an answer alone.
 func (f *Fault) spares(number string) bool { return f.Peer != "" && f.Peer != number }

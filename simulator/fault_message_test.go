@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
 
 	"whatsappd/simulator"
 )
@@ -40,8 +42,12 @@ var messageRows = map[string]func(*scene){
 	},
 	"message no-ack": func(s *scene) {
 		s.strike()
-		require.ErrorIs(s.t, s.write(300*time.Millisecond), whatsmeow.ErrMessageTimedOut)
-		s.arrived() // all the same
+		id := s.client.GenerateMessageID()
+		require.ErrorIs(s.t, s.writeAs(id, 300*time.Millisecond), whatsmeow.ErrMessageTimedOut)
+		require.Zero(s.t, s.arrived().Duplicates, "it is there all the same")
+		require.NoError(s.t, s.writeAs(id, patience), "the ack comes for the second try")
+		require.NoError(s.t, s.server.WaitQuiet(s.t.Context()))
+		require.Equal(s.t, 1, s.arrived().Duplicates, "which apps know by its ID")
 	},
 	"message late-ack": func(s *scene) {
 		s.strike(withDelay(100 * time.Millisecond))
@@ -50,7 +56,15 @@ var messageRows = map[string]func(*scene){
 	},
 	"message ack-twice":  func(s *scene) { s.strike(); require.NoError(s.t, s.write(patience)); s.arrived() },
 	"message other-hash": func(s *scene) { s.strike(); require.NoError(s.t, s.write(patience)); s.arrived() },
-	"message drop":       func(s *scene) { s.strike(); require.NoError(s.t, s.write(patience)); s.arrived() },
+	"message clock": func(s *scene) {
+		s.strike(withDelay(-24 * time.Hour))
+		sent, err := s.client.SendMessage(s.t.Context(), types.NewJID(contactNumber(0), types.DefaultUserServer),
+			&waE2E.Message{Conversation: proto.String("hello")})
+		require.NoError(s.t, err)
+		require.WithinDuration(s.t, time.Now().Add(-24*time.Hour), sent.Timestamp, time.Minute)
+	},
+	"message reset": func(s *scene) { s.strike(); require.NoError(s.t, s.write(patience)); s.arrived() },
+	"message drop":  func(s *scene) { s.strike(); require.NoError(s.t, s.write(patience)); s.arrived() },
 	"message drop-after": func(s *scene) {
 		s.strike()
 		require.NoError(s.t, s.write(patience), "the client sends the same frame again")
@@ -91,6 +105,11 @@ var messageRows = map[string]func(*scene){
 		s.hears("second")
 		s.shows("second")
 	},
+	"deliver clock": func(s *scene) {
+		s.strike(withDelay(24 * time.Hour))
+		s.hears("from tomorrow")
+		require.WithinDuration(s.t, time.Now().Add(24*time.Hour), wait[*events.Message](s.t, s.client).Info.Timestamp, time.Minute)
+	},
 	"deliver broken": func(s *scene) {
 		s.strike()
 		s.hears("first")
@@ -129,17 +148,33 @@ var frameRows = map[string]func(*scene){
 		require.NoError(s.t, s.write(patience))
 		s.arrived()
 	},
-	"frame half":      func(s *scene) { s.strike(onMessages); s.hears("first"); s.shows("first") },
-	"frame split":     func(s *scene) { s.strike(onMessages); s.deafened() },
-	"frame truncated": func(s *scene) { s.strike(onMessages); s.deafened() },
-	"frame garbage": func(s *scene) {
-		s.strike(onMessages)
-		s.hears("first")
-		s.hears("second")
-		s.shows("second") // the first one is lost until the next login
-		s.comesBack()
-		s.shows("first")
-	},
+	"frame half":        func(s *scene) { s.strike(onMessages); s.hears("first"); s.shows("first") },
+	"frame split":       func(s *scene) { s.strike(onMessages); s.deafened() },
+	"frame truncated":   func(s *scene) { s.strike(onMessages); s.deafened() },
+	"frame garbage":     skipped,
+	"frame undecodable": skipped,
+	"frame drop":        cutAfterOne,
+	"frame reset":       cutAfterOne,
+}
+
+// skipped is a frame the client makes nothing of: its message is lost until the next login.
+func skipped(s *scene) {
+	s.strike(onMessages)
+	s.hears("first")
+	s.hears("second")
+	s.shows("second")
+	s.comesBack()
+	s.shows("first")
+}
+
+// cutAfterOne lets one message arrive and cuts the connection in place of the next.
+func cutAfterOne(s *scene) {
+	s.strike(onMessages, func(f *simulator.Fault) { f.After = 1 })
+	s.hears("first")
+	s.shows("first")
+	s.hears("second")
+	wait[*events.Disconnected](s.t, s.client)
+	s.shows("second")
 }
 
 // onMessages limits a fault of frames to those that carry a message.
@@ -167,6 +202,20 @@ var requestRows = map[string]func(*scene){
 		for _, answer := range s.asks(contactNumber(0), ana) {
 			require.Equal(s.t, answer.Query == "+"+ana, answer.IsIn)
 		}
+	},
+	"iq:usync registered": func(s *scene) {
+		s.strike()
+		require.True(s.t, s.asks("4915199999999")[0].IsIn, "a number nobody has")
+	},
+	"iq:usync other-user": func(s *scene) {
+		s.strike()
+		answer := s.asks(contactNumber(0))[0]
+		require.Equal(s.t, "+"+contactNumber(0), answer.Query)
+		require.NotEqual(s.t, contactNumber(0), answer.PhoneNumber.User, "the answer is about somebody else")
+	},
+	"iq:usync other-lid": func(s *scene) {
+		s.strike(func(f *simulator.Fault) { f.Times, f.Peer = 0, contactNumber(0) })
+		require.ErrorContains(s.t, s.write(patience), "404", "nobody has the LID")
 	},
 	"iq:usync no-lid": func(s *scene) {
 		s.strike(func(f *simulator.Fault) { f.Times = 0 })

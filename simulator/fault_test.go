@@ -84,8 +84,13 @@ func (s *scene) connect(patience time.Duration) error {
 
 // write sends a text to the contact, and gives up after so long.
 func (s *scene) write(patience time.Duration) error {
+	return s.writeAs(s.client.GenerateMessageID(), patience)
+}
+
+// writeAs is write under an ID.
+func (s *scene) writeAs(id string, patience time.Duration) error {
 	_, err := s.client.SendMessage(s.t.Context(), types.NewJID(contactNumber(0), types.DefaultUserServer),
-		&waE2E.Message{Conversation: proto.String("hello")}, whatsmeow.SendRequestExtra{Timeout: patience})
+		&waE2E.Message{Conversation: proto.String("hello")}, whatsmeow.SendRequestExtra{ID: id, Timeout: patience})
 	return err
 }
 
@@ -147,6 +152,7 @@ var connectRows = map[string]func(*scene){
 	"handshake delay":      func(s *scene) { s.strike(withDelay(50 * time.Millisecond)); s.comesBack() },
 	"handshake silence":    func(s *scene) { s.strike(); require.Error(s.t, s.reconnect()) },
 	"handshake drop":       func(s *scene) { s.strike(); require.Error(s.t, s.reconnect()) },
+	"handshake half":       func(s *scene) { s.strike(); require.Error(s.t, s.reconnect()) },
 
 	"login failure": func(s *scene) {
 		s.strike(withCode(402), func(f *simulator.Fault) {

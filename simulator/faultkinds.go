@@ -20,6 +20,7 @@ const (
 	doDropAfter = "drop-after"
 	doTwice     = "twice"
 	doOmit      = "omit"
+	doClock     = "clock"
 )
 
 // FaultKinds lists every operation with what can be done there. A delay means [Fault.Delay], a code [Fault.Code].
@@ -38,6 +39,7 @@ func FaultKinds() []FaultKind {
 		{At: "handshake", Do: doDelay, Means: "answer the client's hello later"},
 		{At: "handshake", Do: doSilence, Means: "never answer the client's hello"},
 		{At: "handshake", Do: doDrop, Means: "cut the connection after the client's hello"},
+		{At: "handshake", Do: "half", Means: "half of the server's hello, then the connection is cut"},
 
 		{At: "login", Do: "failure", NeedsCode: true, Means: "refuse the login with this reason, and message, ban and expire"},
 		{At: "login", Do: doDelay, Means: "let the client in later"},
@@ -52,7 +54,9 @@ func FaultKinds() []FaultKind {
 		{At: "message", Do: "late-ack", Means: "deliver the message at once and ack it later"},
 		{At: "message", Do: "ack-twice", Means: "deliver the message and ack it twice"},
 		{At: "message", Do: "other-hash", Means: "ack with a participant hash the client did not compute"},
+		{At: "message", Do: doClock, Means: "ack with a time that is ahead by the delay, or behind by a negative one"},
 		{At: "message", Do: doDrop, Means: "cut the connection before the message is taken"},
+		{At: "message", Do: doReset, Means: "cut it with RST before the message is taken"},
 		{At: "message", Do: doDropAfter, Means: "deliver the message, then cut the connection in place of the ack"},
 
 		{At: "receipt", Do: doOmit, Means: "a receipt for the client is never sent"},
@@ -64,6 +68,8 @@ func FaultKinds() []FaultKind {
 		{At: "deliver", Do: doTwice, Means: "a message is delivered twice"},
 		{At: "deliver", Do: "broken", Means: "a message arrives with a damaged ciphertext; the author sends it again when asked"},
 
+		{At: "deliver", Do: doClock, Means: "a message carries a time that is ahead by the delay, or behind by a negative one"},
+
 		{At: "open", Do: "fail", Means: "a virtual device cannot open the client's message and asks for it again"},
 
 		{At: "frame", Do: doDelay, Means: "everything from this frame on is sent later"},
@@ -71,6 +77,9 @@ func FaultKinds() []FaultKind {
 		{At: "frame", Do: "half", Means: "half a frame, then the connection is cut"},
 		{At: "frame", Do: "truncated", Means: "half a frame, and the connection goes on"},
 		{At: "frame", Do: "garbage", Means: "a frame of random bytes in place of a stanza"},
+		{At: "frame", Do: "undecodable", Means: "a frame that decrypts, but holds no stanza"},
+		{At: "frame", Do: doDrop, Means: "cut the connection in place of this frame (FIN)"},
+		{At: "frame", Do: doReset, Means: "cut the connection in place of this frame (RST)"},
 
 		{At: "upload", Do: doError, NeedsCode: true, Means: "refuse the file with this HTTP status"},
 		{At: "upload", Do: doDelay, Means: "take the file later"},
@@ -93,6 +102,9 @@ func FaultKinds() []FaultKind {
 	return append(kinds,
 		FaultKind{At: "iq:usync", Do: doOmit, Means: "users are left out of the answer"},
 		FaultKind{At: "iq:usync", Do: "unregistered", Means: "users are described as not registered"},
+		FaultKind{At: "iq:usync", Do: "registered", Means: "numbers that are not registered are said to be"},
+		FaultKind{At: "iq:usync", Do: "other-user", Means: "users are described under another number"},
+		FaultKind{At: "iq:usync", Do: "other-lid", Means: "users are described with a LID that nobody has"},
 		FaultKind{At: "iq:usync", Do: "no-lid", Means: "users are described without their LID"},
 		FaultKind{At: "iq:usync", Do: "no-devices", Means: "users are described without a device list"},
 		FaultKind{At: "iq:encrypt", Do: "no-one-time-key", Means: "prekey bundles come without a one-time key"},

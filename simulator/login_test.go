@@ -70,7 +70,7 @@ func TestUnknownKickIsRefused(t *testing.T) {
 	t.Parallel()
 	server := start(t)
 	require.ErrorContains(t, server.Kick(ana, "gently"), "unknown mode")
-	require.ErrorContains(t, server.Kick("5511999999999", simulator.KickDrop), "no account")
+	require.ErrorContains(t, server.Kick("5511999999999", simulator.KickDrop), "no such account")
 }
 
 func TestRefusedConnectsEndInOneThatWorks(t *testing.T) {

@@ -40,6 +40,9 @@ func (s *Server) postMessage(to, from *device, id string, n waBinary.Node) {
 		return
 	case doTwice:
 		s.post(to, key, n)
+	case doClock:
+		n.Attrs = maps.Clone(n.Attrs)
+		n.Attrs["t"] = f.clock()
 	case "broken":
 		n = damaged(n)
 	}

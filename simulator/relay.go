@@ -76,6 +76,9 @@ func (s *Server) takeMessage(c *conn, from *device, n *waBinary.Node, f Fault) {
 	case "ack-twice":
 		c.send(ack)
 		c.send(ack)
+	case doClock:
+		ack.Attrs["t"] = f.clock()
+		c.send(ack)
 	case "other-hash":
 		ack.Attrs["phash"] = participantHash(nil)
 		c.send(ack)

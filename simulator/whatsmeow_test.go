@@ -33,6 +33,8 @@ func start(t *testing.T, opts ...simulator.Options) *simulator.Server {
 		o = opts[0]
 	}
 	o.RootPrivate = rootPrivate
+	// A client on a busy machine still reads a last stanza before it sees the close.
+	o.CloseGrace = 2 * time.Second
 	server := simulator.Start(t, o)
 	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: ana, Name: "Ana"}))
 	return server

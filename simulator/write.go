@@ -132,7 +132,7 @@ func (c *conn) write() {
 			return
 		}
 		for _, node := range nodes {
-			if err := c.sendFrame(node.tag, c.crypt.seal(node.data)); err != nil {
+			if err := c.sendStanza(node); err != nil {
 				c.s.log.Debug("write failed", "reason", err)
 				c.drop()
 				return
@@ -178,9 +178,14 @@ func (q *writeQueue) isStopped() bool {
 	return q.stopped
 }
 
-// sendFrame sends the frame of a stanza with this tag, unless a fault does something else with it.
-func (c *conn) sendFrame(tag string, body []byte) error {
-	if f, met := c.s.meet(moment{at: "frame", account: c.number(), kind: tag}); met {
+// sendStanza encrypts a stanza and sends it, unless a fault does something else with it.
+func (c *conn) sendStanza(n stanza) error {
+	f, met := c.s.meet(moment{at: "frame", account: c.number(), kind: n.tag})
+	if met && f.Do == "undecodable" {
+		n.data = []byte{0, 0xff} // not compressed, and no list: what every stanza begins with
+	}
+	body := c.crypt.seal(n.data)
+	if met {
 		if sent, err := c.spoil(f, body); sent {
 			return err
 		}
