@@ -160,6 +160,9 @@ func (d *describer) describe(described object, t reflect.Type) {
 	comment(described, d.comments[t.Name()])
 	properties, required := object{}, []string{}
 	for field := range t.Fields() {
+		if !field.IsExported() {
+			continue
+		}
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if !strings.Contains(options, "omit") {
 			required = append(required, name)
