@@ -85,6 +85,18 @@ func (c *Client) Scan(ctx context.Context, number, code string) error {
 	return c.post(ctx, accountPath(number, "/scan"), scanRequest{Code: code})
 }
 
+// EnterCode lets an account's phone take a code that its user types; it returns once the client is registered.
+func (c *Client) EnterCode(ctx context.Context, number, code string) error {
+	return c.post(ctx, accountPath(number, "/code"), codeRequest{Code: code})
+}
+
+// ProvePasskey lets the authenticator of an account's owner answer a client's passkey request. Both are JSON as WebAuthn
+// words it.
+func (c *Client) ProvePasskey(ctx context.Context, number string, request json.RawMessage) (json.RawMessage, error) {
+	answer, err := call[passkeyAnswer](ctx, c, http.MethodPost, accountPath(number, "/passkey"), passkeyRequest{request})
+	return answer.Response, err
+}
+
 // Kick ends the connections of an account's clients: see [Server.Kick] for the modes.
 func (c *Client) Kick(ctx context.Context, number, mode string) error {
 	return c.post(ctx, accountPath(number, "/kick"), kickRequest{Mode: mode})

@@ -217,7 +217,10 @@ func (s *Server) dispatch(c *conn, n *waBinary.Node) {
 // dispatchTraffic hands on what only logged-in clients may send.
 func (s *Server) dispatchTraffic(c *conn, n *waBinary.Node) {
 	d := c.who()
-	if d == nil {
+	switch {
+	case d == nil && c.pairing != nil && n.Tag == "ack" && text(n, "class") == "notification":
+		return // of a step of the pairing; nothing is kept for it
+	case d == nil:
 		s.problem("%s before login", n.Tag)
 		return
 	}

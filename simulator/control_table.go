@@ -34,6 +34,8 @@ func (c *Control) calls() []controlCall {
 
 		// Pairing and the ends of connections: control_clients.go.
 		act("POST /v1/accounts/{number}/scan", "The phone scans a pairing code; answers once the client is registered.", c.scan),
+		act("POST /v1/accounts/{number}/code", "The phone takes the code a client shows for typing; answers once the client is registered.", c.enterCode),
+		act("POST /v1/accounts/{number}/passkey", "The owner's authenticator answers a client's passkey request.", c.provePasskey),
 		act("POST /v1/accounts/{number}/kick", "End the connections of the account's clients.", c.kick),
 
 		// Messages: control_messages.go.

@@ -39,6 +39,8 @@ type AccountSpec struct {
 	Aliases []string `json:"aliases,omitempty"`
 	// Identities says by which addresses clients know the account: by number and LID when empty, "number" or "lid" alone.
 	Identities string `json:"identities,omitempty"`
+	// Passkey makes clients prove the account's passkey before the phone links them.
+	Passkey bool `json:"passkey,omitempty"`
 	// Limits are what WhatsApp holds against the account, for those whose phone clients are linked to.
 	Limits Limits `json:"limits,omitzero"`
 	// Behaviour is what the account's phone does with messages.
@@ -74,7 +76,7 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 		a = s.directory.add(spec.Number)
 	}
 	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
-	a.identities, a.limits, a.aliases = spec.Identities, spec.Limits, spec.Aliases
+	a.identities, a.limits, a.aliases, a.passkey = spec.Identities, spec.Limits, spec.Aliases, spec.Passkey
 	for _, alias := range spec.Aliases {
 		s.directory.byAlias[alias] = a
 	}

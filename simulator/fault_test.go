@@ -7,6 +7,7 @@ package simulator_test
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,7 @@ func (s *scene) arrived() simulator.Entry {
 func TestWhatAClientSeesOfEachFault(t *testing.T) {
 	t.Parallel()
 	rows := map[string]func(*scene){}
-	for _, some := range []map[string]func(*scene){connectRows, messageRows, requestRows, frameRows, endRows("online"), endRows("paired"), mediaRows} {
+	for _, some := range []map[string]func(*scene){connectRows, messageRows, requestRows, frameRows, endRows("online"), endRows("paired"), mediaRows, pairRows} {
 		maps.Copy(rows, some)
 	}
 	for _, kind := range simulator.FaultKinds() {
@@ -125,7 +126,7 @@ func TestWhatAClientSeesOfEachFault(t *testing.T) {
 			server := start(t)
 			addContacts(t, server, 1, simulator.Behaviour{Receipts: "read"})
 			s := &scene{t: t, server: server, fault: simulator.Fault{At: kind.At, Do: kind.Do}}
-			if kind.At == "paired" {
+			if slices.Contains([]string{"pair", "passkey-request", "passkey", "paired"}, kind.At) {
 				s.client = newClient(t, server.Addr(), newStore(t).NewDevice())
 			} else {
 				s.client = paired(t, server)

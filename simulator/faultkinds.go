@@ -41,6 +41,16 @@ func FaultKinds() []FaultKind {
 		{At: "handshake", Do: doDrop, Means: "cut the connection after the client's hello"},
 		{At: "handshake", Do: "half", Means: "half of the server's hello, then the connection is cut"},
 
+		{At: "pair", Do: pairRefused, Means: "the phone refuses the client, which hears nothing of it"},
+		{At: "pair", Do: pairOldApp, Means: "the phone's app is too old to link clients, and the client is told"},
+		{At: "pair", Do: pairWrongHMAC, Means: "the device identity comes with a wrong HMAC: the client refuses with 401"},
+		{At: "pair", Do: pairWrongSignature, Means: "the device identity has a wrong account signature: the client refuses with 401"},
+		{At: "pair", Do: pairGarbage, Means: "the device identity cannot be parsed: the client refuses with 500"},
+		{At: "pair", Do: doSilence, Means: "the phone takes the client in, and the client never hears of it"},
+		{At: "passkey-request", Do: passkeyNoOptions, Means: "the request for a passkey comes without its options; the client asks for them"},
+		{At: "passkey", Do: passkeyRefused, Means: "the answer is refused with 403, and the connection is closed"},
+		{At: "passkey", Do: passkeyBadContinuation, Means: "the phone's answer to the passkey cannot be parsed"},
+
 		{At: "login", Do: "failure", NeedsCode: true, Means: "refuse the login with this reason, and message, ban and expire"},
 		{At: "login", Do: doDelay, Means: "let the client in later"},
 		{At: "login", Do: doSilence, Means: "neither let the client in nor refuse it"},

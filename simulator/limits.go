@@ -18,6 +18,8 @@ type Limits struct {
 	Notice bool `json:"notice,omitempty"`
 	// NewChats is how many strangers the account can write to before more of them are refused with 463. 0 is no bound.
 	NewChats int `json:"new_chats,omitempty"`
+	// Linked is how many clients the account's phone links before it refuses more. Apps allow four; 0 is no bound.
+	Linked int `json:"linked,omitempty"`
 	// Tokens refuses a first message to a stranger with 463 when it carries no privacy token of the recipient. A guess.
 	Tokens bool `json:"tokens,omitempty"`
 }

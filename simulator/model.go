@@ -29,6 +29,7 @@ type account struct {
 	identities string    // by which addresses it is known: both when empty, numberOnly or lidOnly
 	aliases    []string
 	limits     Limits
+	passkey    bool              // clients must prove a passkey to be linked
 	chats      map[string]chat   // by the other's number
 	tokens     map[string][]byte // privacy tokens it gave, by the other's number
 	online     bool              // its phone is being used

@@ -2,9 +2,7 @@ package simulator
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -12,10 +10,8 @@ import (
 	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/proto/waAdv"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 )
 
 // maxDevice is the highest device number the stanza codec can carry.
@@ -29,26 +25,27 @@ type pairing struct {
 
 	// Guarded by Server.mu.
 	codes   map[string]time.Time // when each ref stops being scannable
-	scanned *offer               // a phone has scanned a code
-	late    *time.Timer          // ends the wait for the countersignature
+	link    *linkRequest         // the client has asked for a code to be typed, and may do so again
+	passkey *passkeyGate         // a phone has taken the client in if it proves a passkey
+	scanned *offer               // a phone has promised a device identity
+	late    *time.Timer          // ends the wait for the client's next step
 	decided bool
 
 	outcome chan error // holds one: what became of the scan
 }
 
-// offer is what a phone promised a client that has not countersigned yet.
-type offer struct {
-	id       string // of the pair-success iq
-	account  *account
-	device   uint16
-	keyIndex uint32
-	signed   *waAdv.ADVSignedDeviceIdentity
-}
+// taken says that a phone has decided to take the client in. Call with Server.mu held.
+func (p *pairing) taken() bool { return p.passkey != nil || p.scanned != nil }
 
 // decide settles what became of a scan, once: commit runs under s.mu only if nothing was decided before.
 func (s *Server) decide(p *pairing, err error, commit func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return p.decide(err, commit)
+}
+
+// decide is [Server.decide] for callers that hold Server.mu.
+func (p *pairing) decide(err error, commit func()) bool {
 	if p.decided {
 		return false
 	}
@@ -148,7 +145,7 @@ func (p *pairing) expire(ctx context.Context, after time.Duration) {
 		return
 	}
 	s.mu.Lock()
-	unused := p.scanned == nil
+	unused := !p.taken()
 	s.dropCodes(p)
 	s.mu.Unlock()
 	if unused {
@@ -166,7 +163,7 @@ func (s *Server) Scan(ctx context.Context, number, codeText string) error {
 		return fmt.Errorf("scan pairing code: %w", err)
 	}
 	s.mu.Lock()
-	p, err := s.take(number, code)
+	p, err := s.scan(number, code)
 	s.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("scan pairing code: %w", err)
@@ -179,8 +176,8 @@ func (s *Server) Scan(ctx context.Context, number, codeText string) error {
 	}
 }
 
-// take is the phone's part: it checks the code and sends the client a signed device identity. Call with s.mu held.
-func (s *Server) take(number string, code pairingCode) (*pairing, error) {
+// scan is the phone's part: it checks the code and takes the client in. Call with s.mu held.
+func (s *Server) scan(number string, code pairingCode) (*pairing, error) {
 	a, err := s.directory.registeredAccount(number)
 	if err != nil {
 		return nil, err
@@ -189,77 +186,14 @@ func (s *Server) take(number string, code pairingCode) (*pairing, error) {
 	switch {
 	case p == nil || time.Now().After(p.codes[code.ref]):
 		return nil, errors.New("the code is not valid any more")
-	case p.scanned != nil:
+	case p.taken():
 		return nil, errors.New("the code was scanned already")
 	case code.noise != p.conn.static:
 		return nil, errors.New("the code's noise key is not the one of the connection")
 	case code.identity != p.identity:
 		return nil, errors.New("the code's identity key is not the one of the registration")
-	case a.nextDevice > maxDevice:
-		return nil, errors.New("the account has used up its device numbers")
 	}
-	o := &offer{id: newID(), account: a, device: a.nextDevice, keyIndex: a.keyIndex + 1}
-	sealed, err := o.seal(code, p.identity)
-	if err != nil {
-		return nil, err
-	}
-	a.nextDevice++
-	a.keyIndex++
-	p.scanned = o
-	p.late = time.AfterFunc(s.opts.PairTimeout, func() {
-		if s.decide(p, errors.New("the client did not countersign in time"), nil) {
-			p.conn.hangUp()
-		}
-	})
-	s.dropCodes(p)
-	s.changed()
-	p.conn.send(o.node(sealed))
-	return p, nil
-}
-
-// seal makes the device identity: signed with the account key and authenticated with the code's secret, which only the
-// client and who saw its screen know.
-func (o *offer) seal(code pairingCode, identity [32]byte) ([]byte, error) {
-	key := o.account.key()
-	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
-		RawID:       proto.Uint32(uint32(bigEndian(randomBytes(4)))),
-		Timestamp:   proto.Uint64(uint64(time.Now().Unix())),
-		KeyIndex:    proto.Uint32(o.keyIndex),
-		AccountType: waAdv.ADVEncryptionType_E2EE.Enum(),
-		DeviceType:  waAdv.ADVEncryptionType_E2EE.Enum(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("marshal device identity: %w", err)
-	}
-	o.signed = &waAdv.ADVSignedDeviceIdentity{
-		Details:             details,
-		AccountSignatureKey: key.Pub[:],
-		AccountSignature:    sign(key, accountStatement(details, identity[:])),
-	}
-	signed, err := proto.Marshal(o.signed)
-	if err != nil {
-		return nil, fmt.Errorf("marshal device identity: %w", err)
-	}
-	mac := hmac.New(sha256.New, code.secret[:])
-	mac.Write(signed)
-	return proto.Marshal(&waAdv.ADVSignedDeviceIdentityHMAC{Details: signed, HMAC: mac.Sum(nil)})
-}
-
-// node is the iq that tells the client it was scanned.
-func (o *offer) node(sealed []byte) waBinary.Node {
-	d := &device{account: o.account, id: o.device}
-	return waBinary.Node{
-		Tag: "iq",
-		Attrs: waBinary.Attrs{
-			"from": types.ServerJID, "type": "set", "id": o.id, "xmlns": "md", "t": time.Now().Unix(),
-		},
-		Content: []waBinary.Node{{Tag: "pair-success", Content: []waBinary.Node{
-			{Tag: "device-identity", Content: sealed},
-			{Tag: "device", Attrs: waBinary.Attrs{"jid": d.jid(), "lid": d.lidJID()}},
-			{Tag: "platform", Attrs: waBinary.Attrs{"name": "android"}},
-			{Tag: "biz"},
-		}}},
-	}
+	return p, s.takeIn(p, a, code.secret)
 }
 
 func newID() string { return hex.EncodeToString(randomBytes(8)) }

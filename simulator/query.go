@@ -11,7 +11,9 @@ type iqError int
 const (
 	errBadRequest     iqError = 400
 	errNotAuthorized  iqError = 401
+	errForbidden      iqError = 403
 	errItemNotFound   iqError = 404
+	errRateOverlimit  iqError = 429
 	errNotImplemented iqError = 501
 )
 
@@ -24,13 +26,13 @@ func (e iqError) text() string {
 		return "not-authorized"
 	case errItemNotFound:
 		return "item-not-found"
-	case 403:
+	case errForbidden:
 		return "forbidden"
 	case 406:
 		return "not-acceptable"
 	case 419:
 		return "resource-limit"
-	case 429:
+	case errRateOverlimit:
 		return "rate-overlimit"
 	case 500:
 		return "internal-server-error"
@@ -101,17 +103,18 @@ func (s *Server) handleRequest(c *conn, iq *waBinary.Node, space, name string) {
 	}
 }
 
-// handleEarly answers a request of a client that is not logged in. Pairing by phone number would be answered here.
+// handleEarly answers a request of a client that is not logged in.
 func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
-	if text(iq, "xmlns") == "w:p" {
+	switch space := text(iq, "xmlns"); {
+	case space == "w:p":
 		c.result(iq)
-		return
+	case space == "md" && firstTag(iq) == "link_code_companion_reg":
+		s.handleLinkCode(c, iq)
+	case space == "md" && c.pairing != nil:
+		s.handlePasskey(c, iq)
+	default:
+		c.refuse(iq, errNotAuthorized)
 	}
-	if text(iq, "xmlns") == "md" && firstTag(iq) == "link_code_companion_reg" {
-		c.refuse(iq, errBadRequest)
-		return
-	}
-	c.refuse(iq, errNotAuthorized)
 }
 
 // answer answers a request of a logged-in client; a fault may change what is in the answer.

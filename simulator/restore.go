@@ -25,7 +25,7 @@ func saveAccount(a *account) (savedAccount, error) {
 	saved := savedAccount{
 		Number: a.number, LID: a.lid, Name: a.name, About: a.about, Registered: a.registered,
 		NextDevice: a.nextDevice, KeyIndex: a.keyIndex, Behaviour: a.behaviour,
-		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Away: a.away, Tokens: maps.Clone(a.tokens),
+		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Passkey: a.passkey, Away: a.away, Tokens: maps.Clone(a.tokens),
 	}
 	if a.chats != nil {
 		saved.Chats = map[string]savedChat{}
@@ -97,7 +97,7 @@ func (saved *savedAccount) restore() (*account, error) {
 	a := &account{
 		number: saved.Number, lid: saved.LID, name: saved.Name, about: saved.About, registered: saved.Registered,
 		nextDevice: max(1, saved.NextDevice), keyIndex: saved.KeyIndex, behaviour: saved.Behaviour,
-		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, away: saved.Away, tokens: saved.Tokens,
+		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, passkey: saved.Passkey, away: saved.Away, tokens: saved.Tokens,
 		devices: map[uint16]*device{},
 	}
 	for number, c := range saved.Chats {

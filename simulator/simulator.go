@@ -38,6 +38,11 @@ type Options struct {
 	HandshakeTimeout time.Duration
 	// PairTimeout is how long a client may take to countersign its pairing. Default 20 s.
 	PairTimeout time.Duration
+	// PasskeyTimeout is how long a client may take to prove a passkey. Default 10 min, as people have reported.
+	PasskeyTimeout time.Duration
+	// LinkCodes is how many codes to be typed clients may ask for one number within a minute; more are refused with 429.
+	// Default 5, a guess; negative: no bound.
+	LinkCodes int
 
 	// Hostile, from 0 to 100, says how much goes wrong by itself: valid traffic meets delays, drops, redeliveries, other
 	// orders and reconnects. Seed rolls the dice; 0 takes a new one, which [Server.Seed] tells.
@@ -61,6 +66,9 @@ func (o Options) withDefaults() Options {
 	if o.Codes <= 0 {
 		o.Codes = 6
 	}
+	if o.LinkCodes == 0 {
+		o.LinkCodes = 5
+	}
 	if o.Seed == 0 {
 		o.Seed = newSeed()
 	}
@@ -69,6 +77,7 @@ func (o Options) withDefaults() Options {
 	orDuration(&o.CloseGrace, 300*time.Millisecond)
 	orDuration(&o.HandshakeTimeout, 20*time.Second)
 	orDuration(&o.PairTimeout, 20*time.Second)
+	orDuration(&o.PasskeyTimeout, 10*time.Minute)
 	return o
 }
 
@@ -87,6 +96,7 @@ type Server struct {
 	directory directory
 	conns     map[*conn]struct{}
 	codes     map[string]*pairing // by ref, codes that were handed out
+	linkRate  linkRate
 	listener  net.Listener
 	http      *http.Server
 	closed    bool
@@ -113,6 +123,7 @@ func New(opts Options) (*Server, error) {
 		directory: newDirectory(),
 		conns:     map[*conn]struct{}{},
 		codes:     map[string]*pairing{},
+		linkRate:  linkRate{},
 		dirty:     make(chan struct{}, 1),
 	}
 	s.faults.dice = newDice(opts.Hostile, opts.Seed)

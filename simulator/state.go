@@ -39,6 +39,7 @@ type savedAccount struct {
 	Aliases    []string  `json:"aliases,omitempty"`
 	Identities string    `json:"identities,omitempty"`
 	Limits     Limits    `json:"limits,omitzero"`
+	Passkey    bool      `json:"passkey,omitempty"`
 	Away       bool      `json:"away,omitempty"`
 	// Chats and Tokens are keyed by the other's number.
 	Chats   map[string]savedChat `json:"chats,omitempty"`

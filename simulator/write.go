@@ -117,6 +117,12 @@ func (c *conn) hangUp() {
 	c.enqueue(nil, hangUpNicely)
 }
 
+// hangUpLater closes the websocket after what is queued and the grace time.
+func (c *conn) hangUpLater() {
+	c.ending.Store(true)
+	c.enqueue(nil, hangUpAfterGrace)
+}
+
 // drop cuts the TCP connection at once, without a websocket close, whatever the websocket is doing.
 func (c *conn) drop() {
 	c.ending.Store(true)
