@@ -5,6 +5,8 @@
 package simulator_test
 
 import (
+	"testing"
+
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
@@ -104,4 +106,22 @@ func (s *scene) provePasskey(request types.WebAuthnPublicKey) error {
 	answer, err := s.server.ProvePasskey(ana, request)
 	require.NoError(s.t, err)
 	return s.client.SendPasskeyResponse(s.t.Context(), &answer)
+}
+
+func TestClientPairsByTypedCodeWithPasskey(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: ana, Passkey: true}))
+	c, _ := waiting(t, server)
+	code := askCode(t, c, ana)
+	outcome := make(chan error, 1)
+	go func() { outcome <- server.EnterCode(t.Context(), ana, code) }()
+	request := wait[*events.PairPasskeyRequest](t, c)
+	answer, err := server.ProvePasskey(ana, *request.PublicKey)
+	require.NoError(t, err)
+	require.NoError(t, c.SendPasskeyResponse(t.Context(), &answer))
+	wait[*events.PairPasskeyConfirmation](t, c)
+	require.NoError(t, c.SendPasskeyConfirmation(t.Context()))
+	wait[*events.Connected](t, c)
+	require.NoError(t, <-outcome)
 }

@@ -55,24 +55,6 @@ func TestClientPairsWithPasskey(t *testing.T) {
 	require.NoError(t, <-outcome)
 }
 
-func TestClientPairsByTypedCodeWithPasskey(t *testing.T) {
-	t.Parallel()
-	server := start(t)
-	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: ana, Passkey: true}))
-	c, _ := waiting(t, server)
-	code := askCode(t, c, ana)
-	outcome := make(chan error, 1)
-	go func() { outcome <- server.EnterCode(t.Context(), ana, code) }()
-	request := wait[*events.PairPasskeyRequest](t, c)
-	answer, err := server.ProvePasskey(ana, *request.PublicKey)
-	require.NoError(t, err)
-	require.NoError(t, c.SendPasskeyResponse(t.Context(), &answer))
-	wait[*events.PairPasskeyConfirmation](t, c)
-	require.NoError(t, c.SendPasskeyConfirmation(t.Context()))
-	wait[*events.Connected](t, c)
-	require.NoError(t, <-outcome)
-}
-
 func TestWrongPasskeyIsRefused(t *testing.T) { //nolint:tparallel // its cases share a client
 	t.Parallel()
 	server := start(t)
