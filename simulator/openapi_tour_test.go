@@ -12,12 +12,14 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"whatsappd/simulator"
 )
 
-// controlExamples are the request bodies that the document shows. The tour sends them, but for the pairing code.
+// controlExamples are the request bodies that the document shows. The tour sends them, but for codes and the
+// passkey request.
 func controlExamples() map[string]string {
 	return map[string]string{
 		"POST /v1/restart":                     `{"pause":"10ms"}`,
@@ -27,6 +29,8 @@ func controlExamples() map[string]string {
 		"POST /v1/accounts/{number}/limits":    `{"locked_until":"2099-01-01T00:00:00Z","new_chats":50}`,
 		"POST /v1/accounts/{number}/away":      `{"away":false}`,
 		"POST /v1/accounts/{number}/scan":      `{"code":"2@ref,noise,identity,secret"}`,
+		"POST /v1/accounts/{number}/code":      `{"code":"ABCD-EFGH"}`,
+		"POST /v1/accounts/{number}/passkey":   `{"request":{"challenge":"AAAA","timeout":600000,"rpId":"whatsapp.com","allowCredentials":[],"userVerification":"required","extensions":{}}}`,
 		"POST /v1/accounts/{number}/kick":      `{"mode":"drop"}`,
 		"POST /v1/accounts/{number}/write":     `{"to":"5511900000001","text":"hello"}`,
 		"POST /v1/accounts/{number}/tokens":    `{"to":"5511900000001"}`,
@@ -143,6 +147,7 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 	o.call("POST /v1/accounts/{number}/change-phone", account+"/change-phone")
 	o.call("POST /v1/accounts/{number}/change-lid", account+"/change-lid")
 
+	pairInOtherWays(o, server, mine)
 	o.call("POST /v1/accounts/{number}/kick", mine+"/kick")
 	wait[*events.Disconnected](t, c)
 	o.call("POST /v1/restart", "/v1/restart")
@@ -154,6 +159,28 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 	for _, call := range simulator.ControlCalls() {
 		require.True(t, o.made[call.Route], "the tour leaves out %s", call.Route)
 	}
+}
+
+// pairInOtherWays links a client by a typed code, and asks another for a passkey.
+func pairInOtherWays(o *tour, server *simulator.Server, mine string) {
+	o.t.Helper()
+	second, _ := waiting(o.t, server)
+	code, err := json.Marshal(object{"code": askCode(o.t, second, ana)})
+	require.NoError(o.t, err)
+	o.call("POST /v1/accounts/{number}/code", mine+"/code", string(code))
+	wait[*events.Connected](o.t, second)
+	require.NoError(o.t, second.Logout(o.t.Context()))
+
+	const carl = "15550100100"
+	require.NoError(o.t, server.AddAccount(simulator.AccountSpec{Number: carl, Passkey: true}))
+	third, codes := waiting(o.t, server)
+	go func() { _ = server.Scan(o.t.Context(), carl, codes[0]) }() // ends with the test
+	request, err := json.Marshal(object{"request": wait[*events.PairPasskeyRequest](o.t, third).PublicKey})
+	require.NoError(o.t, err)
+	var answer struct{ Response types.WebAuthnResponse }
+	require.NoError(o.t, json.Unmarshal(o.call("POST /v1/accounts/{number}/passkey", "/v1/accounts/"+carl+"/passkey", string(request)), &answer))
+	require.NoError(o.t, third.SendPasskeyResponse(o.t.Context(), &answer.Response))
+	wait[*events.PairPasskeyConfirmation](o.t, third)
 }
 
 func TestOpenAPIDocumentRefusesWhatTheServerRefuses(t *testing.T) {
