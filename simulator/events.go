@@ -13,7 +13,7 @@ const maxEvents = 20_000
 type Event struct {
 	Seq int       `json:"seq"` // 1 for the first
 	At  time.Time `json:"at"`
-	// What is "paired", "login", "gone", "removed", "message", "read-by-device", "receipt", "presence", "typing" or "fault".
+	// What is "paired", "login", "gone", "removed", "message", "receipt", "presence", "typing" or "fault".
 	What   string `json:"what"`
 	From   string `json:"from,omitempty"` // number
 	To     string `json:"to,omitempty"`   // number

@@ -21,6 +21,7 @@ const (
 func (s *Server) receipt(from *device, to *account, id, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.noteReceipt(from, to, id, kind)
 	for _, d := range to.devices {
 		if d.linked() {
 			s.postReceipt(from, d, id, kind, nil)
@@ -54,7 +55,11 @@ func (s *Server) postReceipt(from, to *device, id, kind string, children []waBin
 		s.post(to, key, n)
 	}
 	s.count(func(c *Counters) { c.ReceiptsOut++ })
-	s.note(Event{What: "receipt", From: from.account.number, To: to.account.number, Device: from.id, ID: id, Kind: cmp.Or(kind, "delivered")})
+}
+
+// noteReceipt records that a device sent a receipt for a message of an account. Call with s.mu held.
+func (s *Server) noteReceipt(from *device, to *account, id, kind string) {
+	s.note(Event{What: "receipt", From: from.account.number, To: to.number, Device: from.id, ID: id, Kind: cmp.Or(kind, "delivered")})
 }
 
 // askAgain tells the sender that a message could not be opened, with keys for a new session.
@@ -67,6 +72,7 @@ func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
 	if !a.from.linked() {
 		return // another virtual device: it does not listen for receipts
 	}
+	s.noteReceipt(d, a.from.account, a.id, retryReceipt)
 	s.postReceipt(d, a.from, a.id, retryReceipt, []waBinary.Node{
 		{Tag: "retry", Attrs: waBinary.Attrs{"count": a.retries + 1, "id": a.id, "t": now(), "v": 1}},
 		registration,
@@ -115,6 +121,7 @@ func (s *Server) forward(from *device, to types.JID, id, kind string) {
 	if a == nil || a == from.account {
 		return
 	}
+	s.noteReceipt(from, a, id, kind)
 	for _, d := range a.devices {
 		if d.linked() {
 			s.postReceipt(from, d, id, kind, nil)

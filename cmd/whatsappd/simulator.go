@@ -24,7 +24,8 @@ type simulatorRunCommand struct {
 	Addr    string `default:"127.0.0.1:8100" placeholder:"ADDRESS" help:"Where clients connect. Default: 127.0.0.1:8100."`
 	Control string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Where the control API listens. Default: 127.0.0.1:8090."`
 	State   string `placeholder:"FILE" help:"Keep everything in this file. Without it all is forgotten at the end."`
-	JSON    bool   `name:"json" help:"Print the addresses and the root key as one line of JSON."`
+	JSON    bool   `name:"json" help:"Print the addresses and the root key as one line of JSON, and nothing else."`
+	Quiet   bool   `short:"q" help:"Do not show the chats."`
 	Hostile int    `default:"0" placeholder:"0-100" help:"How bad the network is, 0 to 100: delays, drops, doubled and late stanzas, other orders, reconnects. Default: 0."`
 	Seed    uint64 `placeholder:"NUMBER" help:"Repeat the mischief of an earlier hostile run, which printed this seed. Default: a new one."`
 }
@@ -58,25 +59,19 @@ func (c *simulatorRunCommand) Run(ctx context.Context, term terminal, cli *comma
 			return err
 		}
 	} else {
-		fmt.Fprintf(term.out, `This is not WhatsApp: it is a simulator for tests, on loopback only.
-
-  control API  %s  (docs/simulator.md)
-
-Start a daemon against it, on an empty data directory:
-
-  WHATSAPPD_SIMULATOR_ADDR=%s WHATSAPPD_SIMULATOR_ROOT_KEY=%s %s serve
-
-Give it a phone, and let that scan the daemon's code:
-
-  curl %s/v1/accounts -d '{"number":"%s","name":"You"}'
-  %s simulator scan
-
-`, info.Control, info.Address, info.RootKey, os.Args[0], info.Control, sandboxPhone, os.Args[0])
-		if info.Hostile > 0 {
-			fmt.Fprintf(term.out, "Hostile: once more with --hostile %d --seed %d\n\n", info.Hostile, info.Seed)
-		}
+		c.welcome(term.out, info)
 	}
-	return serveUntil(ctx, listener, (&simulator.Control{Server: sim}).Handler())
+	parts := newParts(ctx)
+	control := parts.start("control", func(ctx context.Context) error {
+		return serveUntil(ctx, listener, (&simulator.Control{Server: sim}).Handler())
+	})
+	if !c.JSON && !c.Quiet {
+		view := parts.start("view", (&chatView{sim: sim, out: term.out, colour: isTerminal(term.out)}).run)
+		defer view.stop(time.Second)
+	}
+	<-parts.failed.Done()
+	control.stop(time.Second)
+	return parts.err()
 }
 
 type simulatorScanCommand struct {
