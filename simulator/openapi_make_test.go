@@ -104,9 +104,12 @@ func (d *describer) parameters(call simulator.ControlCall, path string) []object
 	}
 	var parameters []object
 	for _, match := range regexp.MustCompile(`\{([a-z]+)\}`).FindAllStringSubmatch(path, -1) {
-		described := object{"name": match[1], "in": "path", "required": true, "schema": kinds["integer"]}
-		if match[1] == "number" {
-			described["schema"], described["description"] = kinds["string"], "The account's phone number, digits only."
+		described := object{"name": match[1], "in": "path", "required": true, "schema": kinds["string"]}
+		switch match[1] {
+		case "number":
+			described["description"] = "The account's phone number, digits only."
+		case "device":
+			described["schema"] = kinds["integer"]
 		}
 		parameters = append(parameters, described)
 	}
@@ -164,6 +167,9 @@ func (d *describer) describe(described object, t reflect.Type) {
 			continue
 		}
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !field.IsExported() || name == "-" {
+			continue
+		}
 		if !strings.Contains(options, "omit") {
 			required = append(required, name)
 		}

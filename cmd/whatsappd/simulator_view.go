@@ -48,21 +48,22 @@ func (v *chatView) line(e simulator.Event) string {
 
 // plainLine is an event as key and value, every text quoted.
 func plainLine(e simulator.Event) string {
-	line := e.At.UTC().Format(time.RFC3339) + " " + e.What
+	var line strings.Builder
+	line.WriteString(e.At.UTC().Format(time.RFC3339) + " " + e.What)
 	for _, field := range []struct{ name, value string }{
 		{"from", e.From}, {"to", e.To}, {"kind", e.Kind}, {"id", e.ID},
 	} {
 		if field.value != "" {
-			line += " " + field.name + "=" + strings.ReplaceAll(printable(field.value), " ", ":")
+			line.WriteString(" " + field.name + "=" + strings.ReplaceAll(printable(field.value), " ", ":"))
 		}
 	}
 	if e.Device != 0 {
-		line += fmt.Sprintf(" device=%d", e.Device)
+		fmt.Fprintf(&line, " device=%d", e.Device)
 	}
 	if e.Text != "" {
-		line += fmt.Sprintf(" text=%q", e.Text)
+		fmt.Fprintf(&line, " text=%q", e.Text)
 	}
-	return line
+	return line.String()
 }
 
 // happened says an event in words, "" for one that would only distract.
