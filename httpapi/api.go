@@ -4,6 +4,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -46,6 +47,9 @@ type account interface {
 	Status() session.Status
 	Pairing() session.PairingRound
 	Pair(ctx context.Context) (session.PairingRound, error)
+	PairPhone(ctx context.Context, number session.Number) (session.PairingRound, error)
+	AnswerPasskey(ctx context.Context, answer json.RawMessage) error
+	ConfirmPasskey(ctx context.Context) error
 	ConfirmNumber(ctx context.Context) error
 	NewMessageID() session.MessageID
 }
@@ -145,6 +149,8 @@ func (a *API) route() {
 	r.GET("/v1/pairing", a.pairing)
 	r.POST("/v1/pairing", a.work(a.pair))
 	r.POST("/v1/pairing/confirm", a.work(a.confirm))
+	r.POST("/v1/pairing/passkey", a.work(a.passkey))
+	r.POST("/v1/pairing/passkey/confirm", a.work(a.confirmPasskey))
 	r.GET("/v1/tasks", a.answer(a.listTasks))
 	r.POST("/v1/tasks", a.acceptTask)
 	r.GET("/v1/tasks/:id", a.answer(a.getTask))

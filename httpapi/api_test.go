@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -118,6 +119,22 @@ func (w *world) Pairing() session.PairingRound { return w.round }
 func (w *world) Pair(context.Context) (session.PairingRound, error) {
 	return session.PairingRound{}, session.ErrAlreadyPaired
 }
+
+func (w *world) PairPhone(_ context.Context, number session.Number) (session.PairingRound, error) {
+	if number == "4915112345670" {
+		return session.PairingRound{}, &session.Error{Code: session.CodePairRateLimited, After: time.Minute}
+	}
+	return session.PairingRound{State: session.PairingWaiting, PhoneCode: "ABCD-1234", PhoneCodeFor: number}, nil
+}
+
+func (w *world) AnswerPasskey(_ context.Context, answer json.RawMessage) error {
+	if string(answer) != `{"id":"x"}` {
+		return &session.Error{Code: session.CodePasskeyInvalid}
+	}
+	return nil
+}
+
+func (w *world) ConfirmPasskey(context.Context) error { return session.ErrNoPasskey }
 
 func (w *world) ConfirmNumber(context.Context) error { return session.ErrNotPaired }
 
@@ -336,8 +353,10 @@ func TestFailuresBelowHaveTheirAnswers(t *testing.T) {
 }
 
 // post sends a JSON body to the tasks of the operators' API.
-func (w *world) post(body string) (*http.Response, string) {
-	return w.raw(fmt.Sprintf("POST /v1/tasks HTTP/1.1\r\nHost: whatsappd\r\n%s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", auth, len(body), body))
+func (w *world) post(body string) (*http.Response, string) { return w.postTo("/v1/tasks", body) }
+
+func (w *world) postTo(path, body string) (*http.Response, string) {
+	return w.raw(fmt.Sprintf("POST "+path+" HTTP/1.1\r\nHost: whatsappd\r\n%s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", auth, len(body), body))
 }
 
 func TestStoppingTakesNoWork(t *testing.T) {
@@ -410,6 +429,34 @@ func TestTheLiveCodeIsAlsoAPicture(t *testing.T) {
 	res, body = w.call("GET", "/v1/pairing", auth, "Accept: image/png")
 	require.Equal(t, "image/png", res.Header.Get("Content-Type"))
 	require.True(t, strings.HasPrefix(body, "\x89PNG"))
+}
+
+func TestPairingByATypedCodeAndAPasskey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.round = session.PairingRound{Round: 1, State: session.PairingPasskey, Passkey: `{"challenge":"abc"}`, ExpiresAt: w.now}
+	_, body := w.call("GET", "/v1/pairing", auth)
+	require.Contains(t, body, `"passkey":{"challenge":"abc"}`, "the tests call from this machine")
+	for _, row := range []struct {
+		path, body string
+		status     int
+		contains   string
+	}{
+		{"/v1/pairing", `{"phone":"+49 151 12345678"}`, 200, `"phone_code":"ABCD-1234","phone":"4915112345678"`},
+		{"/v1/pairing", `{"phone":"+49 151 12345670"}`, 429, `"code":"pair_rate_limited"`},
+		{"/v1/pairing", `{"phone":"0151"}`, 400, `"code":"invalid"`},
+		{"/v1/pairing", `{"fone":"1"}`, 400, `no other fields than phone`},
+		{"/v1/pairing/passkey", `{"id":"x"}`, 200, `"state":"passkey_required"`},
+		{"/v1/pairing/passkey", `{}`, 400, `"code":"passkey_invalid"`},
+		{"/v1/pairing/passkey/confirm", ``, 409, `"code":"no_passkey_wanted"`},
+	} {
+		res, body := w.postTo(row.path, row.body)
+		require.Equal(t, row.status, res.StatusCode, "%s %s: %s", row.path, row.body, body)
+		require.Contains(t, body, row.contains)
+		if row.status == http.StatusTooManyRequests {
+			require.NotEmpty(t, res.Header.Get("Retry-After"))
+		}
+	}
 }
 
 func TestTasksCanBeGivenAsJSON(t *testing.T) {

@@ -50,6 +50,7 @@ func answers(err error, ws bool) *problem {
 		{callback.ErrNotFound, &problem{http.StatusNotFound, "no_such_callback", "There is no such callback"}},
 		{callback.ErrNotDead, &problem{http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed"}},
 		{session.ErrAlreadyPaired, &problem{http.StatusConflict, "already_paired", "The account is linked already"}},
+		{session.ErrNoPasskey, &problem{http.StatusConflict, "no_passkey_wanted", "No pairing waits for a passkey; an answer is taken once"}},
 		{session.ErrNotPaired, &problem{http.StatusConflict, "not_paired", "The account is not linked to a phone"}},
 	} {
 		if errors.Is(err, known.err) {
@@ -57,7 +58,14 @@ func answers(err error, ws bool) *problem {
 		}
 	}
 	if failure, ok := errors.AsType[*session.Error](err); ok {
-		return &problem{http.StatusServiceUnavailable, failure.Code, failure.Error()}
+		status := http.StatusServiceUnavailable
+		switch failure.Code {
+		case session.CodePairRateLimited:
+			status = http.StatusTooManyRequests
+		case session.CodePairBadIdentity, session.CodePasskeyInvalid:
+			status = http.StatusBadRequest
+		}
+		return &problem{status, failure.Code, failure.Error()}
 	}
 	return errInternal
 }
@@ -87,8 +95,13 @@ func (a *API) refuse(c *gin.Context, err error) {
 	if p == errInternal {
 		a.log.Error("request failed", "request_id", c.GetString(keyRequest), "error", err)
 	}
-	if p.status == http.StatusServiceUnavailable || p.status == http.StatusInsufficientStorage {
+	switch p.status {
+	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
 		c.Header("Retry-After", "10")
+	case http.StatusTooManyRequests:
+		if c.Writer.Header().Get("Retry-After") == "" {
+			c.Header("Retry-After", "60")
+		}
 	}
 	if ws {
 		c.JSON(p.status, wsFailure{Status: "failed", Message: p.detail})

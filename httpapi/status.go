@@ -1,13 +1,10 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"rsc.io/qr"
 
 	"whatsappd/session"
 )
@@ -60,61 +57,4 @@ func at(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// PairingAnswer is the present pairing round, or the last one.
-type PairingAnswer struct {
-	State     string     `json:"state"`
-	Code      string     `json:"code,omitempty"` // only while it can be scanned
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	CodeIndex int        `json:"code_index,omitempty"`
-	CodeCount int        `json:"code_count,omitempty"`
-	Round     int        `json:"round"`
-	Reason    string     `json:"reason,omitempty"`
-	Detail    string     `json:"detail,omitempty"`
-	Number    string     `json:"number,omitempty"`
-}
-
-func pairingAnswer(p session.PairingRound) PairingAnswer {
-	return PairingAnswer{
-		State: string(p.State), Code: p.Code, ExpiresAt: at(p.ExpiresAt), CodeIndex: p.CodeIndex, CodeCount: p.CodeCount,
-		Round: p.Round, Reason: p.Reason, Detail: p.Detail, Number: string(p.Number),
-	}
-}
-
-// pairing shows the round as JSON, or its live code as a picture.
-func (a *API) pairing(c *gin.Context) {
-	round := a.account.Pairing()
-	if round.Code == "" || !strings.Contains(c.GetHeader("Accept"), "image/png") {
-		c.JSON(http.StatusOK, pairingAnswer(round))
-		return
-	}
-	code, err := qr.Encode(round.Code, qr.L)
-	if err != nil {
-		a.refuse(c, err)
-		return
-	}
-	code.Scale = 6
-	c.Data(http.StatusOK, "image/png", code.PNG())
-}
-
-// pairPatience is how long a caller waits for a first code.
-const pairPatience = 30 * time.Second
-
-// pair starts a round for a person, or joins the one that runs.
-func (a *API) pair(c *gin.Context) (any, error) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), pairPatience)
-	defer cancel()
-	round, err := a.account.Pair(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return pairingAnswer(round), nil
-}
-
-func (a *API) confirm(c *gin.Context) (any, error) {
-	if err := a.account.ConfirmNumber(c.Request.Context()); err != nil {
-		return nil, err
-	}
-	return a.status(c)
 }

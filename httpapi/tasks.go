@@ -176,7 +176,7 @@ func (a *API) acceptTask(c *gin.Context) {
 
 func (a *API) readTask(c *gin.Context) (task.New, error) {
 	var in TaskRequest
-	if err := decode(c.Request.Body, &in); err != nil {
+	if err := decode(c.Request.Body, &in, "kind, to, text and return_url"); err != nil {
 		return task.New{}, invalid(err)
 	}
 	w := task.New{Kind: task.Kind(in.Kind)}
@@ -214,8 +214,12 @@ func (a *API) readTask(c *gin.Context) (task.New, error) {
 	return w, nil
 }
 
-// decode reads exactly one JSON value without unknown fields. Its errors do not repeat what was sent.
-func decode(body io.Reader, value any) error {
+// errNoBody is returned by decode for a body without anything in it.
+var errNoBody = errors.New("the body is empty")
+
+// decode reads exactly one JSON object without unknown fields; fields names those there are. Its errors do not repeat what was
+// sent.
+func decode(body io.Reader, value any, fields string) error {
 	var raw bytes.Buffer
 	if _, err := raw.ReadFrom(body); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -223,10 +227,13 @@ func decode(body io.Reader, value any) error {
 		}
 		return errors.New("the body could not be read")
 	}
+	if raw.Len() == 0 {
+		return errNoBody
+	}
 	decoder := json.NewDecoder(&raw)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(value); err != nil || decoder.More() {
-		return errors.New("the body must be one JSON object with the fields kind, to, text and return_url")
+		return errors.New("the body must be one JSON object with no other fields than " + fields)
 	}
 	return nil
 }

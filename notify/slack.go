@@ -61,7 +61,7 @@ type thread struct {
 	code    int    // index of the code on show
 	file    string // its picture, empty for none
 	stale   []string
-	closed  bool // the first message tells the end
+	said    session.PairingState // what the first message tells; empty while a code is live
 }
 
 // NewSlack makes the Slack side of a notifier.
@@ -236,7 +236,7 @@ func (s *Slack) bring(ctx context.Context, round session.PairingRound) bool {
 			done = s.putOut(ctx, round)
 			s.markTried(round)
 		}
-	case round.Round > 0 && !round.Live(), round.State == session.PairingConfirm:
+	case round.Round > 0 && round.State != session.PairingStarting:
 		done = s.finish(ctx, round)
 	}
 	return s.removeStale(ctx) && done
@@ -303,13 +303,15 @@ func encode(code string) ([]byte, error) {
 func (s *Slack) finish(ctx context.Context, round session.PairingRound) bool {
 	s.thread.stale = append(s.thread.stale, s.thread.picture()...)
 	s.thread.file = ""
-	if s.thread.ts == "" || s.thread.closed {
+	if s.thread.ts == "" || s.thread.said == round.State {
 		return true
 	}
 	text := map[session.PairingState]string{
-		session.PairingConfirm: "📱 The WhatsApp code was scanned.",
-		session.PairingPaired:  "✅ WhatsApp is linked.",
-		session.PairingExpired: "~📱 WhatsApp wants to be linked~ The codes expired unscanned. `/ws/login` or `whatsappd login` makes new ones.",
+		session.PairingPasskey:     "🔑 The code was scanned, and WhatsApp wants the account's passkey: `whatsappd login` on the daemon's machine says how.",
+		session.PairingPasskeyCode: "🔑 WhatsApp took the passkey.",
+		session.PairingConfirm:     "📱 The WhatsApp code was scanned.",
+		session.PairingPaired:      "✅ WhatsApp is linked.",
+		session.PairingExpired:     "~📱 WhatsApp wants to be linked~ The codes expired unscanned. `/ws/login` or `whatsappd login` makes new ones.",
 	}[round.State]
 	if text == "" {
 		text = "~📱 WhatsApp wants to be linked~ The round ended: " + escape(strings.TrimSpace(round.Detail+" "+round.Reason)) + "."
@@ -318,7 +320,7 @@ func (s *Slack) finish(ctx context.Context, round session.PairingRound) bool {
 		s.failed("mark the end of the pairing", err)
 		return false
 	}
-	s.thread.closed = round.State != session.PairingConfirm
+	s.thread.said = round.State
 	return true
 }
 

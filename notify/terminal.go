@@ -157,6 +157,7 @@ func (t *Terminal) strike(round session.PairingRound) {
 	t.erase()
 	t.code = 0
 	line := map[session.PairingState]string{
+		session.PairingPasskey: "The code was scanned, and WhatsApp wants the account's passkey: \"whatsappd login\" in another terminal says how.",
 		session.PairingConfirm: "The code was scanned.",
 		session.PairingPaired:  "The code was scanned.",
 		session.PairingExpired: "The code above is void: nobody scanned it in time.",

@@ -97,7 +97,7 @@ func (a *Account) handle(l *link, event any) bool {
 		return a.received(l, event)
 	case *events.Receipt:
 		return a.confirmed(l, event)
-	case *events.QR, *events.PairSuccess, *events.PairError, *events.PairPasskeyRequest, *events.QRScannedWithoutMultidevice,
+	case *events.QR, *events.PairSuccess, *events.PairError, *events.PairPasskeyRequest, *events.PairPasskeyConfirmation, *events.PairPasskeyError, *events.QRScannedWithoutMultidevice,
 		*events.Connected, *events.Disconnected, *events.ManualLoginReconnect,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored,
 		*events.StreamReplaced, *events.LoggedOut, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure:

@@ -44,6 +44,9 @@ type owner struct {
 	unscanned   int       // rounds without success in a row
 	paused      bool      // a log-out ended the series
 	pairWaiters []chan PairingRound
+	phoneCodes  map[Number]time.Time // when a code to type was last asked for
+
+	deferred []func() // to be done once the present state can be seen
 
 	told      Status
 	toldRound PairingRound
@@ -243,6 +246,10 @@ func (o *owner) publish(ctx context.Context) {
 		o.tell(ctx, StatusChanged{status})
 	}
 	o.answerWaiters()
+	for _, do := range o.deferred {
+		do()
+	}
+	o.deferred = nil
 }
 
 // differs tells whether a status is worth telling after another.

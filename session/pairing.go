@@ -20,6 +20,14 @@ type round struct {
 	task   bool      // started because a task waits
 	login  bool      // WhatsApp asked to log in, before the library told of the pairing
 	detail string    // of the last failed dial
+
+	handedOver PairingState // the last state in which a person gave what the round waited for
+}
+
+// clear takes back all that somebody could use to link a device.
+func (r *round) clear() {
+	r.Code, r.codes, r.ExpiresAt = "", nil, time.Time{}
+	r.PhoneCode, r.PhoneCodeFor, r.Passkey, r.PasskeyCode = "", "", "", ""
 }
 
 // maxRoundDials bounds the connections of one round: each new one brings a new series of codes.
@@ -156,6 +164,8 @@ func (o *owner) watchRound(ctx context.Context, now time.Time) {
 		o.paired(ctx)
 	case r.State == PairingWaiting:
 		o.nextCode(ctx)
+	case r.State == PairingPasskey, r.State == PairingPasskeyCode:
+		o.endRound(ctx, PairingExpired, CodePairExpired, "nobody answered with the passkey in time")
 	case now.Before(r.by):
 		o.dialRound(ctx)
 	default:
@@ -173,7 +183,11 @@ func (o *owner) handlePairing(ctx context.Context, event any) {
 	case *events.PairError:
 		o.endRound(ctx, PairingRefused, pairRefused(event.Error), redact(event.Error.Error()))
 	case *events.PairPasskeyRequest:
-		o.endRound(ctx, PairingRefused, CodePasskeyRequired, "WhatsApp wants a passkey, which this program cannot give")
+		o.passkeyWanted(ctx, event)
+	case *events.PairPasskeyConfirmation:
+		o.passkeyTaken(ctx, event)
+	case *events.PairPasskeyError:
+		o.endRound(ctx, PairingRefused, CodePasskeyRefused, redact(event.Error.Error()))
 	case *events.QRScannedWithoutMultidevice:
 		o.a.log.Warn("the phone that scanned the code cannot link devices; switch that on and scan again")
 	case *events.ManualLoginReconnect:
@@ -234,11 +248,14 @@ func (o *owner) roundCut(ctx context.Context) {
 	switch {
 	case r.State == PairingWaiting && len(r.codes) == 0:
 		o.endRound(ctx, PairingExpired, CodePairExpired, "no phone scanned a code in time")
+	case r.State == PairingPasskey || r.State == PairingPasskeyCode:
+		o.endRound(ctx, PairingRefused, CodePasskeyRefused, "WhatsApp ended the connection while it waited for the passkey")
 	case r.dials >= maxRoundDials:
 		o.endRound(ctx, PairingRefused, CodeConnectionLost, "the connection ended again and again")
 	default:
 		now := o.now()
-		r.State, r.Code, r.codes, r.ExpiresAt = PairingStarting, "", nil, time.Time{}
+		r.State = PairingStarting
+		r.clear()
 		r.by = now.Add(o.t.PairStart)
 		r.dialAt = now.Add(reconnectAfter(r.dials, chance(), o.t.BackoffMin, o.t.BackoffMax))
 	}
@@ -253,7 +270,8 @@ func (o *owner) scanned(ctx context.Context, event *events.PairSuccess) {
 	}
 	now := o.now()
 	l := r.link
-	r.link, r.State, r.Code, r.codes, r.ExpiresAt = nil, PairingConfirm, "", nil, time.Time{}
+	r.link, r.State = nil, PairingConfirm
+	r.clear()
 	r.by = now.Add(o.t.PairConfirm)
 	l.number, l.lid = Number(event.ID.User), event.LID.ToNonAD()
 	l.paired.Store(true)
@@ -291,7 +309,8 @@ func (o *owner) endRound(ctx context.Context, state PairingState, reason, detail
 	}
 	now := o.now()
 	l := r.link
-	r.link, r.State, r.Code, r.codes, r.ExpiresAt = nil, state, "", nil, time.Time{}
+	r.link, r.State = nil, state
+	r.clear()
 	r.Reason, r.Detail = reason, detail
 	o.roundEnded = now
 	if l != nil {
@@ -308,7 +327,8 @@ func (o *owner) endRound(ctx context.Context, state PairingState, reason, detail
 
 // answerWaiters answers calls of Pair, once a code is live or the round has ended.
 func (o *owner) answerWaiters() {
-	if o.round.State == PairingStarting || o.round.State == PairingConfirm {
+	switch o.round.State {
+	case PairingStarting, PairingPasskey, PairingPasskeyCode, PairingConfirm:
 		return
 	}
 	for _, waiter := range o.pairWaiters {

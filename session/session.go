@@ -65,34 +65,44 @@ type PairingState string
 
 // The states of a pairing round.
 const (
-	PairingIdle     PairingState = "idle"         // no round has run since the start
-	PairingStarting PairingState = "starting"     // dialling; no code yet
-	PairingWaiting  PairingState = "waiting_scan" // a code is live until PairingRound.ExpiresAt
-	PairingConfirm  PairingState = "confirming"   // a phone scanned the code; the first login is on its way
-	PairingPaired   PairingState = "paired"       // done
-	PairingExpired  PairingState = "expired"      // all codes ran out unscanned
-	PairingRefused  PairingState = "refused"      // WhatsApp or our own checks refused; see Reason
-	PairingStopped  PairingState = "stopped"      // ended by a log-out or by the daemon's stop
+	PairingIdle        PairingState = "idle"             // no round has run since the start
+	PairingStarting    PairingState = "starting"         // dialling; no code yet
+	PairingWaiting     PairingState = "waiting_scan"     // a code is live until PairingRound.ExpiresAt
+	PairingPasskey     PairingState = "passkey_required" // a phone scanned the code, and WhatsApp wants the account's passkey
+	PairingPasskeyCode PairingState = "passkey_confirm"  // WhatsApp took the passkey; PasskeyCode is to be compared with the phone's
+	PairingConfirm     PairingState = "confirming"       // a phone scanned the code; the first login is on its way
+	PairingPaired      PairingState = "paired"           // done
+	PairingExpired     PairingState = "expired"          // all codes ran out unscanned
+	PairingRefused     PairingState = "refused"          // WhatsApp or our own checks refused; see Reason
+	PairingStopped     PairingState = "stopped"          // ended by a log-out or by the daemon's stop
 )
 
 // PairingRound is the resource that terminal, Slack and API show: one series of codes, from its first to its end.
 type PairingRound struct {
-	Account   AccountID
-	Round     int // counts up from 1 within this process; 0 before the first
-	State     PairingState
-	Code      string    // the text a phone scans; only while State is PairingWaiting. A login credential: never log it
-	ExpiresAt time.Time // when Code stops working
-	CodeIndex int       // 1 for the first code of the round
-	CodeCount int       // how many codes the round has
-	Reason    string    // stable code of why it ended, such as "pair_expired" or "pair_bad_identity"
-	Detail    string    // the reason as a sentence
-	StartedAt time.Time
-	Number    Number // the number that was paired, when State is PairingPaired
+	Account      AccountID
+	Round        int // counts up from 1 within this process; 0 before the first
+	State        PairingState
+	Code         string    // the text a phone scans; only while State is PairingWaiting. A login credential: never log it
+	ExpiresAt    time.Time // when Code stops working
+	PhoneCode    string    // the code to type on the phone, while State is PairingWaiting and somebody asked. A credential too
+	PhoneCodeFor Number    // the phone it is for
+	Passkey      string    // WhatsApp's challenge as JSON (PublicKeyCredentialRequestOptions), while State is PairingPasskey
+	PasskeyCode  string    // to be compared with what the phone shows, while State is PairingPasskeyCode; empty: nothing to do
+	CodeIndex    int       // 1 for the first code of the round
+	CodeCount    int       // how many codes the round has
+	Reason       string    // stable code of why it ended, such as "pair_expired" or "pair_bad_identity"
+	Detail       string    // the reason as a sentence
+	StartedAt    time.Time
+	Number       Number // the number that was paired, when State is PairingPaired
 }
 
 // Live reports whether the round has neither succeeded nor ended.
 func (p PairingRound) Live() bool {
-	return p.State == PairingStarting || p.State == PairingWaiting || p.State == PairingConfirm
+	switch p.State {
+	case PairingStarting, PairingWaiting, PairingPasskey, PairingPasskeyCode, PairingConfirm:
+		return true
+	}
+	return false
 }
 
 // Event is something the account has to tell: StatusChanged, PairingChanged, MessageReceived or MessageConfirmed.

@@ -13,7 +13,9 @@ import (
 
 type loginCommand struct {
 	daemon
-	Confirm bool `help:"Confirm that another number than before was paired on purpose."`
+	Confirm bool   `help:"Confirm that another number than before was paired on purpose."`
+	Phone   string `placeholder:"NUMBER" help:"Link the phone with this number by a code to type there, instead of one to scan."`
+	Passkey string `placeholder:"FILE" help:"Hand over the answer of your passkey, as JSON; - reads it from standard input, confirm says that the phone showed the same code."`
 }
 
 // Run shows the pairing codes of the running daemon until a phone has scanned one.
@@ -29,6 +31,9 @@ func (c *loginCommand) Run(ctx context.Context, term terminal, cli *commands) er
 		_, err := fmt.Fprintln(term.out, "The paired number is confirmed.")
 		return err
 	}
+	if c.Passkey != "" {
+		return handPasskeyOver(ctx, api, term, c.Passkey)
+	}
 	var status httpapi.StatusAnswer
 	if err := api.get(ctx, "/v1/status", &status); err != nil {
 		return err
@@ -38,18 +43,33 @@ func (c *loginCommand) Run(ctx context.Context, term terminal, cli *commands) er
 		return err
 	}
 	var pairing httpapi.PairingAnswer
-	if err := api.post(ctx, "/v1/pairing", nil, &pairing); err != nil {
+	if err := api.post(ctx, "/v1/pairing", httpapi.PairingRequest{Phone: c.Phone}, &pairing); err != nil {
 		return err
 	}
 	return followPairing(ctx, api, term, pairing)
 }
 
-// followPairing draws the round's codes as the daemon's own terminal does, and returns with the round's end.
+// followPairing draws the round's codes as the daemon's own terminal does, says what else a person has to do, and returns with
+// the round's end. When a code to type was asked for, it is shown instead.
 func followPairing(ctx context.Context, api *client, term terminal, pairing httpapi.PairingAnswer) error {
 	screen := notify.NewTerminal(term.out, isTerminal(term.out), notify.Always)
+	typed := pairing.PhoneCode
+	if typed != "" {
+		fmt.Fprintf(term.out, "On the phone +%s, open WhatsApp's notice (or Linked devices, Link a device, Link with phone number), and type:\n\n    %s\n\n",
+			pairing.Phone, typed)
+	}
+	asked := ""
 	for {
-		screen.Observe(session.PairingChanged{Round: pairingRound(pairing)})
+		if typed == "" {
+			screen.Observe(session.PairingChanged{Round: pairingRound(pairing)})
+		}
+		if step := personStep(pairing); step != asked {
+			asked = step
+			fmt.Fprint(term.out, step)
+		}
 		switch {
+		case typed != "" && pairing.State == "waiting_scan" && pairing.PhoneCode != typed:
+			return errors.New("not logged in: the code to type is void; run this again for another")
 		case pairing.State == "paired":
 			_, err := fmt.Fprintln(term.out, "Logged in.")
 			return err
