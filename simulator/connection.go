@@ -34,6 +34,10 @@ type conn struct {
 	lidAddressing bool
 	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
 	active bool
+	// offline is how many stanzas waited for the client when it became active, offlineSent how many of them it was sent.
+	// Guarded by Server.mu.
+	offline, offlineSent int
+	offlineEnded         bool
 
 	ending  atomic.Bool // a last stanza is on its way: nothing the client says counts any more
 	stuck   atomic.Bool // nothing is read any more
@@ -247,7 +251,7 @@ func (c *conn) leave() {
 	}
 	gone := c.who()
 	if gone != nil && gone.conn == c {
-		gone.conn = nil
+		gone.conn, gone.inFlight = nil, 0 // what it has not acknowledged comes again at the next login
 	} else {
 		gone = nil // another connection has taken over
 	}
@@ -258,6 +262,5 @@ func (c *conn) leave() {
 	s.news.tell()
 	if gone != nil {
 		s.note(Event{What: "gone", From: gone.account.number, Device: gone.id})
-		s.clientGone(gone)
 	}
 }

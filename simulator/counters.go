@@ -34,7 +34,8 @@ type Counters struct {
 	ReceiptsOut       int `json:"receipts_out"`
 	RetryReceipts     int `json:"retry_receipts"` // from clients
 
-	Uploads      int `json:"uploads"` // of files, by clients
+	Forgotten    int `json:"forgotten"` // stanzas for a client that was away for too long
+	Uploads      int `json:"uploads"`   // of files, by clients
 	Downloads    int `json:"downloads"`
 	MediaDeleted int `json:"media_deleted"`
 

@@ -162,7 +162,7 @@ func (s *Server) RemoveDevice(number string, id uint16) error {
 func (s *Server) forget(d *device) *conn {
 	c := d.conn
 	delete(d.account.devices, d.id)
-	d.conn, d.waiting = nil, nil
+	d.conn, d.waiting, d.inFlight = nil, nil, 0
 	s.note(Event{What: "removed", From: d.account.number, Device: d.id})
 	s.changed()
 	return c

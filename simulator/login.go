@@ -46,13 +46,12 @@ func (s *Server) letIn(c *conn, number string, id uint32) {
 		return
 	}
 	older := d.conn
-	d.conn = c
+	d.conn, d.inFlight = c, 0
 	c.device.Store(d)
 	success := successNode(d, time.Now())
 	s.scheduleEnd(c, d)
 	s.mu.Unlock()
 	if older != nil {
-		s.clientGone(d)
 		older.endWith(replacedNode())
 	}
 	s.count(func(counters *Counters) { counters.Logins++ })

@@ -53,8 +53,9 @@ type device struct {
 	linkedAt       time.Time
 	prekeys        prekeys // what the client uploaded
 
-	waiting []*waiting // stanzas for the client, in order, until it acknowledged them
-	conn    *conn      // the connection it is logged in on, nil while away
+	waiting  []*waiting // stanzas for the client, in order, until it acknowledged them
+	inFlight int        // how many of them, from the first on, were sent on the present connection
+	conn     *conn      // the connection it is logged in on, nil while away
 
 	available bool                  // it says its user is there
 	watching  map[*account]struct{} // whose presence it wants to hear of
@@ -77,7 +78,6 @@ func (d *device) lidJID() types.JID {
 type waiting struct {
 	key  string // what its acknowledgement names: class, id and peer
 	node waBinary.Node
-	sent bool // on the present connection
 }
 
 // prekeys is what a linked client uploaded for others to start sessions with it.

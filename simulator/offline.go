@@ -16,16 +16,53 @@ var server = types.ServerJID
 // now is the time as stanzas carry it.
 func now() int64 { return time.Now().Unix() }
 
-// post sends a stanza to a linked client and keeps it until the client acknowledged it: at once when the client is there,
-// else at its next login. Call with s.mu held.
+// maxInFlight is how many stanzas a client may leave unacknowledged before it gets the next. The real number is not known;
+// Baileys asks for batches of 100, whatsmeow asks for none and mixes up the order of what exceeds its queue of 2,048.
+const maxInFlight = 1000
+
+// maxWaiting is how many stanzas are kept for a client. Beyond, the oldest are forgotten, and counted. The real server is
+// believed to log out who stays away for two weeks.
+const maxWaiting = 50_000
+
+// post keeps a stanza for a linked client until the client acknowledged it, and sends it when its turn has come: at once when
+// the client is there, else after its next login. Call with s.mu held.
 func (s *Server) post(d *device, key string, n waBinary.Node) {
-	w := &waiting{key: key, node: n}
-	d.waiting = append(d.waiting, w)
-	if d.conn != nil && d.conn.active {
-		w.sent = true
-		d.conn.send(n)
+	if len(d.waiting) >= maxWaiting {
+		d.removeWaiting(0)
+		s.count(func(c *Counters) { c.Forgotten++ })
 	}
+	d.waiting = append(d.waiting, &waiting{key: key, node: n})
+	s.sendWaiting(d)
 	s.changed()
+}
+
+// sendWaiting sends what waits for a client, in order, as far as it is there and keeps up. Call with s.mu held.
+func (s *Server) sendWaiting(d *device) {
+	c := d.conn
+	if c == nil || !c.active {
+		return
+	}
+	for d.inFlight < min(len(d.waiting), maxInFlight) {
+		n := d.waiting[d.inFlight].node
+		d.inFlight++
+		if c.offlineSent < c.offline {
+			n.Attrs = maps.Clone(n.Attrs)
+			n.Attrs["offline"] = c.offlineSent
+			c.offlineSent++
+		}
+		c.send(n)
+		if c.offlineSent == c.offline {
+			s.endOffline(c)
+		}
+	}
+}
+
+// endOffline tells a client once that it has got all that came in while it was away. Call with s.mu held.
+func (s *Server) endOffline(c *conn) {
+	if !c.offlineEnded {
+		c.offlineEnded = true
+		c.send(fromServer(waBinary.Node{Tag: "offline", Attrs: waBinary.Attrs{"count": c.offline}}))
+	}
 }
 
 // postMessage is post for a message, unless a fault does something else with it. Call with s.mu held.
@@ -63,27 +100,21 @@ func damaged(n waBinary.Node) waBinary.Node {
 	return n
 }
 
-// deliverWaiting sends a client that just became active what came in while it was away: how much there is, the stanzas in
-// order with their place, and the end, which always comes.
+// deliverWaiting begins to send a client that just became active what came in while it was away: how much there is, the
+// stanzas in order with their place, and the end, which always comes. Call with s.mu held.
 func (s *Server) deliverWaiting(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	d := c.who()
 	if d == nil {
 		return
 	}
 	d.byNumber = !c.lidAddressing
-	if len(d.waiting) > 0 {
-		c.send(fromServer(waBinary.Node{Tag: "offline_preview", Attrs: preview(d.waiting)}))
+	c.offline = len(d.waiting)
+	if c.offline == 0 {
+		s.endOffline(c)
+		return
 	}
-	for place, w := range d.waiting {
-		n := w.node
-		n.Attrs = maps.Clone(n.Attrs)
-		n.Attrs["offline"] = place
-		w.sent = true
-		c.send(n)
-	}
-	c.send(fromServer(waBinary.Node{Tag: "offline", Attrs: waBinary.Attrs{"count": len(d.waiting)}}))
+	c.send(fromServer(waBinary.Node{Tag: "offline_preview", Attrs: preview(d.waiting)}))
+	s.sendWaiting(d)
 }
 
 func fromServer(child waBinary.Node) waBinary.Node {
@@ -102,30 +133,27 @@ func preview(all []*waiting) waBinary.Attrs {
 	}
 }
 
-// clientGone marks what a client has not acknowledged as not sent: it comes again at the next login.
-func (s *Server) clientGone(d *device) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range d.waiting {
-		w.sent = false
-	}
-}
-
-// acknowledged forgets a stanza that a client has dealt with.
+// acknowledged forgets a stanza that a client has dealt with, and sends what waits behind.
 func (s *Server) acknowledged(d *device, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, w := range d.waiting {
+	for i, w := range d.waiting[:d.inFlight] {
 		if w.key == key {
-			if i == 0 { // clients mostly acknowledge in order: a long queue is not copied each time
-				d.waiting[0] = nil
-				d.waiting = d.waiting[1:]
-			} else {
-				d.waiting = append(d.waiting[:i:i], d.waiting[i+1:]...)
-			}
+			d.removeWaiting(i)
+			s.sendWaiting(d)
 			s.changed()
 			return
 		}
+	}
+}
+
+// removeWaiting forgets a stanza. Clients mostly acknowledge in order: a long queue is not copied each time.
+func (d *device) removeWaiting(i int) {
+	copy(d.waiting[1:i+1], d.waiting[:i])
+	d.waiting[0] = nil
+	d.waiting = d.waiting[1:]
+	if i < d.inFlight {
+		d.inFlight--
 	}
 }
 

@@ -167,10 +167,9 @@ func (s *Server) answerSpace(c *conn, d *device, iq *waBinary.Node, space, name 
 func (s *Server) activate(c *conn, iq *waBinary.Node) {
 	c.result(iq)
 	s.mu.Lock()
-	first := !c.active
-	c.active = true
-	s.mu.Unlock()
-	if first {
+	defer s.mu.Unlock()
+	if !c.active {
+		c.active = true
 		s.deliverWaiting(c)
 	}
 }
