@@ -175,7 +175,7 @@ func pairInOtherWays(o *tour, server *simulator.Server, mine string) {
 	const carl = "15550100100"
 	require.NoError(o.t, server.AddAccount(simulator.AccountSpec{Number: carl, Passkey: true}))
 	third, codes := waiting(o.t, server)
-	third.log.tolerate() // it hangs up in the middle of it
+	third.log.tolerate()                                           // it hangs up in the middle of it
 	go func() { _ = server.Scan(o.t.Context(), carl, codes[0]) }() // ends with the test
 	request, err := json.Marshal(object{"request": wait[*events.PairPasskeyRequest](o.t, third).PublicKey})
 	require.NoError(o.t, err)
