@@ -30,6 +30,8 @@ type conn struct {
 
 	// device is who is logged in, nil before login and after a logout. It is set under Server.mu.
 	device atomic.Pointer[device]
+	// loggedOut says that the client took its own device from the account: what it was about to confirm still comes.
+	loggedOut atomic.Bool
 	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs.
 	lidAddressing bool
 	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
@@ -224,6 +226,8 @@ func (s *Server) dispatchTraffic(c *conn, n *waBinary.Node) {
 	switch {
 	case d == nil && c.pairing != nil && n.Tag == "ack" && text(n, "class") == "notification":
 		return // of a step of the pairing; nothing is kept for it
+	case d == nil && c.loggedOut.Load() && n.Tag != "message":
+		return // a receipt or an ack that crossed the logout: there is nothing left to confirm
 	case d == nil:
 		s.problem("%s before login", n.Tag)
 		return

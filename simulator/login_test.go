@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"go.mau.fi/whatsmeow/util/keys"
 
@@ -64,6 +66,31 @@ func TestLogoutForgetsTheDevice(t *testing.T) {
 	c := paired(t, server)
 	require.NoError(t, c.Logout(t.Context()))
 	require.Error(t, server.RemoveDevice(ana, 1))
+}
+
+func TestReceiptsMayCrossALogout(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	c := paired(t, server)
+	own := c.device.ID.ToNonAD()
+	ask := func(space string, kind whatsmeow.DangerousInfoQueryType, child waBinary.Node) {
+		_, err := c.DangerousInternals().SendIQ(t.Context(), whatsmeow.DangerousInfoQuery{
+			Namespace: space, Type: kind, To: types.ServerJID, Content: []waBinary.Node{child},
+		})
+		require.NoError(t, err)
+	}
+	ask("md", "set", waBinary.Node{Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": *c.device.ID, "reason": "user_initiated"}})
+	for _, tag := range []string{"receipt", "ack"} {
+		late := waBinary.Node{Tag: tag, Attrs: waBinary.Attrs{"id": "3EB0", "to": own, "class": "receipt"}}
+		require.NoError(t, c.DangerousInternals().SendNode(t.Context(), late))
+	}
+	ask("w:p", "get", waBinary.Node{Tag: "ping"}) // answered after what was sent before it
+	require.Empty(t, server.Counters().Problems)
+	late := waBinary.Node{Tag: "message", Attrs: waBinary.Attrs{"id": "3EB1", "to": own}}
+	require.NoError(t, c.DangerousInternals().SendNode(t.Context(), late))
+	ask("w:p", "get", waBinary.Node{Tag: "ping"})
+	require.Equal(t, []string{"message before login"}, server.Counters().Problems)
+	server.Expect("message before login")
 }
 
 func TestUnknownKickIsRefused(t *testing.T) {

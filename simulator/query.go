@@ -191,6 +191,7 @@ func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	}
 	removed := s.forget(d)
 	if removed == c {
+		c.loggedOut.Store(true)
 		c.device.Store(nil)
 	} else if removed != nil {
 		removed.endWith(removedNode())
