@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (s *Server) handleEncrypt(c *conn, d *device, iq *waBinary.Node, f Fault) {
 	case "key":
 		s.handOut(c, iq, f)
 	case "digest":
-		c.fail(iq, 404, "item-not-found") // clients then upload their keys again
+		s.answerDigest(c, d, iq)
 	case "registration", "type", "identity", "list", "skey", "rotate":
 		if err := s.keep(d, iq); err != nil {
 			s.problem("prekey upload refused: %v", err)
@@ -37,6 +38,31 @@ func (s *Server) handleEncrypt(c *conn, d *device, iq *waBinary.Node, f Fault) {
 		s.unhandled("iq encrypt " + firstTag(iq))
 		c.fail(iq, 501, "feature-not-implemented")
 	}
+}
+
+// answerDigest tells a client which of its keys are here, so that it can compare them with its own. Without any it uploads
+// them again. Shape and hash are those that WhatsApp's own web client checks: SHA-1 over the identity, the signed prekey
+// with its signature, and the one-time keys in the order listed.
+func (s *Server) answerDigest(c *conn, d *device, iq *waBinary.Node) {
+	s.mu.Lock()
+	p := d.prekeys
+	s.mu.Unlock()
+	if p.registrationID == 0 {
+		c.fail(iq, 404, "item-not-found")
+		return
+	}
+	hash := sha1.New()
+	for _, part := range [][]byte{d.identityKey[:], p.signed.public[:], p.signature[:]} {
+		hash.Write(part)
+	}
+	ids := []waBinary.Node{}
+	for _, key := range p.oneTime {
+		hash.Write(key.public[:])
+		ids = append(ids, key.idNode())
+	}
+	b := bundle{registrationID: p.registrationID, identity: d.identityKey, signed: p.signed, signature: p.signature}
+	c.result(iq, waBinary.Node{Tag: "digest", Content: append(b.nodes(),
+		waBinary.Node{Tag: "list", Content: ids}, waBinary.Node{Tag: "hash", Content: hash.Sum(nil)})})
 }
 
 // keep stores the prekeys a client uploaded.
@@ -186,7 +212,11 @@ func (b bundle) nodes() []waBinary.Node {
 
 func (k preKey) node(tag string) waBinary.Node {
 	return waBinary.Node{Tag: tag, Content: []waBinary.Node{
-		{Tag: "id", Content: binary.BigEndian.AppendUint32(nil, k.id)[1:]},
+		k.idNode(),
 		{Tag: "value", Content: k.public[:]},
 	}}
+}
+
+func (k preKey) idNode() waBinary.Node {
+	return waBinary.Node{Tag: "id", Content: binary.BigEndian.AppendUint32(nil, k.id)[1:]}
 }
