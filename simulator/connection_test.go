@@ -134,6 +134,21 @@ func TestBeforeLoginOnlyPairingIsAnswered(t *testing.T) {
 	require.Equal(t, []string{"message before login"}, s.Counters().Problems)
 }
 
+func TestADisplayNameMayComeBeforeLogin(t *testing.T) {
+	t.Parallel()
+	s := startRaw(t)
+	s.Expect("presence before login")
+	r := dialRaw(t, s)
+	r.handshake(clientPrologue, registration())
+	require.Equal(t, "iq", r.receive().Tag)
+	for _, attrs := range []waBinary.Attrs{{}, {"name": "~"}, {"name": "~", "type": "available"}} {
+		r.write(r.seal(nil, waBinary.Node{Tag: "presence", Attrs: attrs}))
+	}
+	r.write(r.seal(nil, request("p", "w:p", "get")))
+	require.Equal(t, "p", r.receive().Attrs["id"])
+	require.Equal(t, []string{"presence before login"}, s.Counters().Problems, "of the last")
+}
+
 func TestLoginOfAnUnknownDeviceFails(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]*waWa6.ClientPayload{

@@ -9,15 +9,18 @@ import (
 
 // handlePresence takes what a client says of itself, or its wish to hear of somebody.
 func (s *Server) handlePresence(c *conn, n *waBinary.Node) {
+	kind, name := text(n, "type"), text(n, "name")
+	if kind == "" {
+		return // it tells a display name, or none. Source: creds.update in Baileys, which does so even before login
+	}
 	d := c.who()
 	if d == nil {
 		s.problem("presence before login")
 		return
 	}
-	kind := text(n, "type")
 	switch kind {
 	case "available", "unavailable":
-		if text(n, "name") == "" {
+		if name == "" {
 			s.problem("presence without a name")
 		}
 		s.mu.Lock()
