@@ -9,7 +9,7 @@ SEEDS ?= 20
 SEED ?= 0
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile lint fuzz bench image clean
+.PHONY: build run test hostile lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -28,6 +28,7 @@ hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run
+	cd interop/whatsmeow2025 && go tool -modfile=../../tools/go.mod golangci-lint run
 
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#^(.*)/[^/]*:[0-9]+:func (.*)#\1 \2#' | \
@@ -36,6 +37,12 @@ fuzz: ## every fuzz target for $(FUZZTIME)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
 	done
 
+interop: ## clients that others wrote against the simulator; needs Node 18 or later, and npm
+	go build -o bin/whatsappd ./cmd/whatsappd
+	go -C interop/whatsmeow2025 build -o ../../bin/whatsmeow2025 .
+	cd interop/baileys && npm ci --ignore-scripts
+	go run ./interop
+
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
@@ -43,4 +50,4 @@ image:
 	docker build --build-arg VERSION=$(VERSION) -t whatsappd .
 
 clean: ## what was built; never data
-	rm -rf bin
+	rm -rf bin interop/baileys/node_modules

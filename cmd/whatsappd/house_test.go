@@ -54,6 +54,7 @@ func house() map[string][]string {
 		"session":       {},
 		"task":          {},
 		"simulator":     {},
+		"interop":       {"simulator"},
 		"callback":      {"session", "task"},
 		"notify":        {"session"},
 		"httpapi":       {"session", "callback", "task"},
