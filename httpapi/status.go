@@ -38,6 +38,8 @@ type StatusAnswer struct {
 	Confirm     bool       `json:"confirm,omitempty"`
 	LastAnswer  *time.Time `json:"last_answer_at,omitempty"`
 	RoundTripMS int64      `json:"last_roundtrip_ms,omitempty"`
+	PhoneSeen   *time.Time `json:"phone_seen_at,omitempty"`         // when the account's phone last showed that it is there
+	Reachout    *time.Time `json:"reachout_locked_until,omitempty"` // no first messages to strangers before
 	Version     string     `json:"version"`
 }
 
@@ -46,7 +48,7 @@ func (a *API) status(*gin.Context) (any, error) {
 	return StatusAnswer{
 		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Detail: s.Detail,
 		Until: at(s.Until), Number: string(s.Number), LID: s.LID, Confirm: s.Confirm, LastAnswer: at(s.LastAnswer),
-		RoundTripMS: s.RoundTrip.Milliseconds(), Version: a.opts.Version,
+		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Version: a.opts.Version,
 	}, nil
 }
 

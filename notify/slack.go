@@ -96,6 +96,8 @@ func (s *Slack) Observe(event session.Event) {
 		s.round = event.Round
 	case session.StatusChanged:
 		s.note(event.Status)
+	case session.Notice:
+		s.alerts = append(s.alerts, notice(event))
 	}
 	s.mu.Unlock()
 	select {
@@ -140,6 +142,15 @@ func trouble(status session.Status) string {
 	}
 	if !status.Until.IsZero() {
 		text += " (until " + status.Until.UTC().Format(time.RFC1123) + ")"
+	}
+	return text + "."
+}
+
+// notice says what an operator should hear.
+func notice(n session.Notice) string {
+	text := "⚠️ " + escape(n.Detail)
+	if !n.Until.IsZero() {
+		text += " (until " + n.Until.UTC().Format(time.RFC1123) + ")"
 	}
 	return text + "."
 }

@@ -94,16 +94,31 @@ func (a *Account) newLink(device *store.Device) (*link, error) {
 func (a *Account) handle(l *link, event any) bool {
 	switch event := event.(type) {
 	case *events.Message:
+		a.sawPhone(l, event.Info.MessageSource, event.Info.Timestamp)
 		return a.received(l, event)
 	case *events.Receipt:
+		a.sawPhone(l, event.MessageSource, event.Timestamp)
 		return a.confirmed(l, event)
 	case *events.QR, *events.PairSuccess, *events.PairError, *events.PairPasskeyRequest, *events.PairPasskeyConfirmation, *events.PairPasskeyError, *events.QRScannedWithoutMultidevice,
 		*events.Connected, *events.Disconnected, *events.ManualLoginReconnect,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored,
-		*events.StreamReplaced, *events.LoggedOut, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure:
+		*events.StreamReplaced, *events.LoggedOut, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure,
+		*events.NotifyAccountReachoutTimelock:
 		a.post(func(ctx context.Context, o *owner) { o.handle(ctx, l, event) })
 	}
 	return true
+}
+
+// sawPhone notes what the account's own phone sent: so it is alive.
+func (a *Account) sawPhone(l *link, from types.MessageSource, at time.Time) {
+	if !from.IsFromMe || from.Sender.Device != 0 {
+		return
+	}
+	a.post(func(ctx context.Context, o *owner) {
+		if o.link == l {
+			o.phoneSeen(ctx, at)
+		}
+	})
 }
 
 // record lets a deletion of the device go on: its reason is kept.

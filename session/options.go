@@ -72,6 +72,7 @@ type Timing struct {
 	ReplacedRetry time.Duration // before the one try after another process took over; 30 s
 	ReplacedAgain time.Duration // replaced twice within this time: no further try; 1 h
 	BanUnknown    time.Duration // before the dial after a ban without an end; 1 h
+	LockUnknown   time.Duration // of a lock on first contacts without an end; 1 h
 
 	Silence time.Duration // without any answer for so long the connection counts as degraded; 60 s
 	Tick    time.Duration // how often the connection is looked at; 1 s
@@ -109,6 +110,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.ReplacedRetry, 30 * time.Second},
 		{&t.ReplacedAgain, time.Hour},
 		{&t.BanUnknown, time.Hour},
+		{&t.LockUnknown, time.Hour},
 		{&t.Silence, 60 * time.Second},
 		{&t.Tick, time.Second},
 		{&t.Send, 45 * time.Second},

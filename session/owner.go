@@ -56,6 +56,9 @@ type owner struct {
 
 func newOwner(a *Account, facts Facts, l *link) *owner {
 	o := &owner{a: a, t: a.opts.Timing, now: a.opts.Now, fresh: a.freshLink, facts: facts, link: l}
+	if l != nil && facts.PhoneSeen.IsZero() {
+		o.facts.PhoneSeen = o.now()
+	}
 	if l != nil && facts.Number == "" { // nothing says that another number was meant
 		o.facts.Number = l.number
 	}
@@ -109,13 +112,15 @@ func (o *owner) advance(ctx context.Context) {
 	o.watchClock(ctx, now)
 	o.watchLink(ctx, now)
 	o.watchRound(ctx, now)
+	o.watchPhone(ctx, now)
+	o.watchReachout(ctx, now)
 }
 
 // pause returns how long nothing is due.
 func (o *owner) pause() time.Duration {
 	now := o.now()
 	pause := time.Hour
-	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound} {
+	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue()} {
 		if !due.IsZero() {
 			pause = min(pause, due.Sub(now))
 		}
@@ -166,6 +171,8 @@ func (o *owner) handle(ctx context.Context, l *link, event any) {
 		o.hold(ctx, ending{state: Outdated, reason: CodeOutdated, detail: "WhatsApp wants a newer version of this program"}, time.Time{})
 	case *events.ConnectFailure:
 		o.refused(event)
+	case *events.NotifyAccountReachoutTimelock:
+		o.reachout(ctx, event)
 	}
 }
 
@@ -213,6 +220,7 @@ func (o *owner) describe() Status {
 		s.Reason, s.Detail = CodeConnectionSilent, "WhatsApp's answer is overdue"
 	}
 	if o.link != nil {
+		s.PhoneSeen, s.Reachout = o.facts.PhoneSeen, o.facts.ReachoutEnd
 		s.Number, s.Confirm = o.link.number, o.link.number != o.facts.Number
 		if !o.link.lid.IsEmpty() {
 			s.LID = o.link.lid.String()
@@ -254,7 +262,7 @@ func (o *owner) publish(ctx context.Context) {
 
 // differs tells whether a status is worth telling after another.
 func differs(a, b Status) bool {
-	return a.State != b.State || a.Reason != b.Reason || a.Number != b.Number || a.Confirm != b.Confirm
+	return a.State != b.State || a.Reason != b.Reason || a.Number != b.Number || a.Confirm != b.Confirm || !a.Reachout.Equal(b.Reachout)
 }
 
 func (o *owner) tell(ctx context.Context, event Event) {

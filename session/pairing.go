@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mau.fi/whatsmeow/types/events"
@@ -72,6 +73,9 @@ func (o *owner) pair(ctx context.Context, outcome chan PairingRound) error {
 	}
 	o.unasked, o.byTask, o.unscanned, o.paused = 0, 0, 0, false
 	if !o.round.Live() {
+		if o.linkedOften() {
+			o.a.log.Warn("the account was linked many times within a day; a person asks for another pairing round", "links", len(o.recentLinks()))
+		}
 		o.startRound(ctx)
 	}
 	o.pairWaiters = append(o.pairWaiters, outcome)
@@ -88,7 +92,7 @@ func (o *owner) connectNow(ctx context.Context) {
 // needsPairing is the owner's part of NeedsPairing.
 func (o *owner) needsPairing(ctx context.Context) {
 	resting := !o.roundEnded.IsZero() && o.now().Sub(o.roundEnded) < o.t.TaskRoundPause
-	if o.link != nil || o.round.Live() || o.locked || resting || o.byTask >= o.a.opts.PairingRounds {
+	if o.link != nil || o.round.Live() || o.locked || resting || o.linkedOften() || o.byTask >= o.a.opts.PairingRounds {
 		return
 	}
 	o.startRound(ctx)
@@ -97,7 +101,20 @@ func (o *owner) needsPairing(ctx context.Context) {
 
 // roundsAllowed tells whether a round may start by itself.
 func (o *owner) roundsAllowed() bool {
-	return o.a.opts.PairingAuto && o.link == nil && !o.facts.ByUs && !o.locked && !o.paused && o.unasked < o.a.opts.PairingRounds
+	return o.a.opts.PairingAuto && o.link == nil && !o.facts.ByUs && !o.locked && !o.paused && !o.linkedOften() && o.unasked < o.a.opts.PairingRounds
+}
+
+// linksPerDay is how often an account may be linked within a day before rounds no longer start by themselves: an account that
+// is linked and unlinked again and again gets deactivated. A person may still ask.
+const linksPerDay = 4
+
+// linkedOften tells whether the account was linked so often lately that only a person may start another round.
+func (o *owner) linkedOften() bool { return len(o.recentLinks()) >= linksPerDay }
+
+// recentLinks returns when links were made within the last day.
+func (o *owner) recentLinks() []time.Time {
+	now := o.now()
+	return slices.DeleteFunc(slices.Clone(o.facts.Pairings), func(at time.Time) bool { return now.Sub(at) >= 24*time.Hour })
 }
 
 // startRound starts a round on a new device. There must be no link and no live round.
@@ -283,7 +300,8 @@ func (o *owner) scanned(ctx context.Context, event *events.PairSuccess) {
 	if o.facts.Number == "" {
 		o.facts.Number = l.number
 	}
-	o.facts.PairedAt = now
+	o.facts.PairedAt, o.facts.Pairings = now, append(o.recentLinks(), now)
+	o.facts.PhoneSeen, o.facts.PhoneWarned, o.facts.ReachoutEnd = now, 0, time.Time{}
 	o.clearEnd()
 	o.keep(ctx)
 	if r.login {

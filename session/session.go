@@ -55,6 +55,8 @@ type Status struct {
 	Confirm    bool          // another number than before was paired, and no operator has confirmed it yet
 	LastAnswer time.Time     // when WhatsApp last answered anything
 	RoundTrip  time.Duration // the last measured round trip; zero before the first
+	PhoneSeen  time.Time     // when the account's phone last showed that it is there; zero for unknown
+	Reachout   time.Time     // WhatsApp takes no first messages to strangers before; zero for no lock
 }
 
 // Paired reports whether the account holds a link to a phone, online or not.
@@ -105,7 +107,7 @@ func (p PairingRound) Live() bool {
 	return false
 }
 
-// Event is something the account has to tell: StatusChanged, PairingChanged, MessageReceived or MessageConfirmed.
+// Event is something the account has to tell: StatusChanged, PairingChanged, MessageReceived, MessageConfirmed or Notice.
 type Event interface{ event() }
 
 // StatusChanged comes once for every real change of an account's state, reason or number.
@@ -145,6 +147,15 @@ const (
 	ConfirmAskAgain  ConfirmationKind = "asked_again" // the device could not open it and was sent it again
 )
 
+// Notice is something an operator should hear. It comes once for each change, also over restarts.
+type Notice struct {
+	Account AccountID
+	Code    string // stable: "phone_unseen", "reachout_locked", "reachout_unlocked"
+	Detail  string // a sentence for a person
+	Until   time.Time
+}
+
+func (Notice) event()           {}
 func (MessageConfirmed) event() {}
 func (StatusChanged) event()    {}
 func (PairingChanged) event()   {}
@@ -256,4 +267,9 @@ type Facts struct {
 	EndedAt   time.Time
 	EndUntil  time.Time // end of a temporary ban
 	ByUs      bool      // the end was our own log-out: no pairing round starts by itself
+
+	PhoneSeen   time.Time   // when the phone last showed that it is there; zero for unknown
+	PhoneWarned int         // how many days it was unseen when an operator was told last; 0 for not
+	Pairings    []time.Time // links made within the last day, oldest first
+	ReachoutEnd time.Time   // WhatsApp takes no first messages to strangers before; zero for no lock
 }

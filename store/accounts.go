@@ -21,9 +21,10 @@ func needAccount(ctx context.Context, q queries, account string) error {
 // Facts implements session.Keeper.
 func (db *DB) Facts(ctx context.Context, account session.AccountID) (session.Facts, error) {
 	var f session.Facts
-	err := db.reads.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us
+	err := db.reads.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us,
+		phone_seen_at, phone_warned, pairings, reachout_until
 		FROM account WHERE id = ?`, account).Scan(&f.Number, moment{&f.PairedAt}, &f.EndState, &f.EndReason, &f.EndDetail,
-		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs)
+		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return session.Facts{}, fmt.Errorf("read the facts of account %s: %w", account, err)
 	}
@@ -37,8 +38,9 @@ func (db *DB) KeepFacts(ctx context.Context, account session.AccountID, f sessio
 			return err
 		}
 		_, err := q.ExecContext(ctx, `UPDATE account SET number = ?, paired_at = ?, end_state = ?, end_reason = ?, end_detail = ?,
-			ended_at = ?, end_until = ?, by_us = ? WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason,
-			f.EndDetail, millis(f.EndedAt), millis(f.EndUntil), f.ByUs, account)
+			ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?
+			WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason, f.EndDetail, millis(f.EndedAt), millis(f.EndUntil),
+			f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd), account)
 		return err
 	})
 	if err != nil {
