@@ -276,7 +276,7 @@ var anyRequestRows = map[string]func(*scene){
 
 // request asks something nobody knows, in the fault's namespace.
 func (s *scene) request(patience time.Duration) error {
-	s.server.Expect("made-up", "malformed", "directory query")
+	s.server.Expect("made-up", "directory query", "keys of 0 devices")
 	space, isRequest := strings.CutPrefix(s.fault.At, "iq:")
 	if !isRequest {
 		space = "made-up"

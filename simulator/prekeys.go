@@ -76,6 +76,9 @@ func (s *Server) keep(d *device, iq *waBinary.Node) error {
 	if n, ok := upload.GetOptionalChildByTag("identity"); ok && !slices.Equal(content(&n), d.identityKey[:]) {
 		return errors.New("identity is not the one that paired")
 	}
+	if n, ok := upload.GetOptionalChildByTag("type"); ok && !slices.Equal(content(&n), []byte{djbType}) {
+		return fmt.Errorf("key type % x", content(&n))
+	}
 	if n, ok := upload.GetOptionalChildByTag("registration"); ok {
 		id := content(&n)
 		if len(id) != 4 {
@@ -94,12 +97,23 @@ func (s *Server) keep(d *device, iq *waBinary.Node) error {
 		if err != nil {
 			return err
 		}
-		d.prekeys.oneTime = append(d.prekeys.oneTime, key)
+		d.prekeys.keepOneTime(key)
 	}
 	if len(d.prekeys.oneTime) > maxPreKeys {
 		return fmt.Errorf("%d one-time keys", len(d.prekeys.oneTime))
 	}
 	return nil
+}
+
+// keepOneTime stores a one-time key. A client that lost the answer to an upload sends the same keys again: none may be handed
+// out twice.
+func (p *prekeys) keepOneTime(key preKey) {
+	same := func(other preKey) bool { return other.id == key.id }
+	if i := slices.IndexFunc(p.oneTime, same); i >= 0 {
+		p.oneTime[i] = key
+		return
+	}
+	p.oneTime = append(p.oneTime, key)
 }
 
 // keepSigned stores a signed prekey whose signature is good.
@@ -129,8 +143,14 @@ func parsePreKey(n *waBinary.Node) (preKey, error) {
 // handOut answers a request for the bundles of devices. Every bundle uses up a one-time key.
 func (s *Server) handOut(c *conn, iq *waBinary.Node, f Fault) {
 	request := iq.GetChildByTag("key")
+	wanted := request.GetChildrenByTag("user")
+	if len(wanted) == 0 || len(wanted) > maxUsyncUsers { // the bound is a guess
+		s.problem("request for the keys of %d devices", len(wanted))
+		c.refuse(iq, errBadRequest)
+		return
+	}
 	var users []waBinary.Node
-	for _, asked := range request.GetChildrenByTag("user") {
+	for _, asked := range wanted {
 		jid, _ := jidAttr(&asked, "jid")
 		user := waBinary.Node{Tag: "user", Attrs: waBinary.Attrs{"jid": jid}}
 		b, code, reason := s.bundleOf(jid)

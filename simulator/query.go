@@ -75,12 +75,12 @@ func (s *Server) handleIQ(c *conn, iq *waBinary.Node) {
 	space := text(iq, "xmlns")
 	name := space + " " + kind + " " + firstTag(iq)
 	s.count(func(counters *Counters) { counters.IQs[name]++ })
-	switch {
-	case text(iq, "id") == "" || kind != "get" && kind != "set":
-		s.problem("malformed request %q", name)
-	default:
-		s.handleRequest(c, iq, space, name)
+	if err := checkRequestShape(iq); err != nil {
+		s.problem("%v", err)
+		c.refuse(iq, errBadRequest)
+		return
 	}
+	s.handleRequest(c, iq, space, name)
 }
 
 // handleRequest answers a request, unless a fault does something else with it.

@@ -89,12 +89,17 @@ func (s *Server) handleReceipt(c *conn, d *device, n *waBinary.Node) {
 		ids = append(ids, text(&item, "id"))
 	}
 	s.count(func(counters *Counters) { counters.ReceiptsIn++ })
+	to, hasTo := jidAttr(n, "to")
+	if ids[0] == "" || !hasTo {
+		s.problem("receipt without id or to nobody")
+		return
+	}
+	s.nameReceipt(kind)
 	ack := waBinary.Node{Tag: "ack", Attrs: waBinary.Attrs{"class": "receipt", "id": ids[0], "from": n.Attrs["to"]}}
 	if kind != "" {
 		ack.Attrs["type"] = kind
 	}
 	c.send(ack)
-	to, _ := jidAttr(n, "to")
 	if kind == retryReceipt {
 		s.count(func(counters *Counters) { counters.RetryReceipts++ })
 		s.resend(d, to, n)

@@ -109,10 +109,11 @@ func messageAck(n *waBinary.Node) waBinary.Node {
 func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) {
 	m := &sending{id: text(n, "id"), from: from, peer: text(n, "category") == "peer", stanza: text(n, "type")}
 	m.to, _ = jidAttr(n, "to")
-	if m.id == "" {
-		s.problem("message without id")
-		return nil, errRefused(400)
+	if err := checkMessageShape(n); err != nil {
+		s.problem("%v", err)
+		return nil, errRefused(ackInvalid)
 	}
+	s.nameMessage(n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.account = s.directory.account(m.to)
@@ -152,6 +153,14 @@ func (s *Server) addCopies(m *sending, jid types.JID, n *waBinary.Node) error {
 	if d == nil || d.account != m.account && d.account != m.from.account {
 		s.problem("message with a copy for a device that is not the recipient's")
 		return errRefused(400)
+	}
+	if d == m.from {
+		s.problem("message with a copy for the device that sent it")
+		return errRefused(400)
+	}
+	if slices.ContainsFunc(m.copies, func(other copyFor) bool { return other.device == d }) {
+		s.problem("message with two copies for one device")
+		return errRefused(ackInvalid)
 	}
 	for _, enc := range n.GetChildrenByTag("enc") {
 		one := copyFor{device: d, kind: text(&enc, "type"), mediaType: text(&enc, "mediatype"), ciphertext: content(&enc)}

@@ -18,8 +18,8 @@ func (s *Server) handleUsync(c *conn, iq *waBinary.Node, f Fault) {
 	asked := list.GetChildrenByTag("user")
 	wanted := query.GetChildByTag("query")
 	protocols := wanted.GetChildren()
-	if text(&query, "sid") == "" || len(protocols) == 0 || len(asked) == 0 || len(asked) > maxUsyncUsers {
-		s.problem("directory query of %d users and %d protocols", len(asked), len(protocols))
+	if err := checkUsyncShape(&query, protocols, asked); err != nil {
+		s.problem("%v", err)
 		c.refuse(iq, errBadRequest)
 		return
 	}
