@@ -87,7 +87,7 @@ func TestManualListsEveryFault(t *testing.T) {
 	manual, err := os.ReadFile("../docs/simulator.md")
 	require.NoError(t, err)
 	rows := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z:]+)` \\| (.*) \\|$").FindAllStringSubmatch(string(manual), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z:-]+)` \\| (.*) \\|$").FindAllStringSubmatch(string(manual), -1) {
 		rows[row[1]] = row[2]
 	}
 	for _, kind := range simulator.FaultKinds() {

@@ -74,12 +74,3 @@ func TestPresenceIsNoted(t *testing.T) {
 	require.ErrorIs(t, err, whatsmeow.ErrProfilePictureNotSet)
 	require.Equal(t, 1, server.Counters().Noted["chatstate"])
 }
-
-func TestPairingByPhoneNumberIsRefused(t *testing.T) {
-	t.Parallel()
-	server := start(t)
-	c := newClient(t, server.Addr(), newStore(t).NewDevice())
-	require.NoError(t, c.Connect())
-	_, err := c.PairPhone(t.Context(), ana, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
-	require.ErrorIs(t, err, whatsmeow.ErrIQBadRequest)
-}

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"fmt"
-	"strings"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -33,6 +32,9 @@ func checkMessageShape(n *waBinary.Node) error {
 		if err := checkCiphertexts(n); err != nil {
 			return err
 		}
+	}
+	if !fanned {
+		return nil
 	}
 	for _, to := range participants.GetChildren() { // may be empty: a client that could encrypt for nobody sends it so
 		if to.Tag != "to" {
@@ -85,8 +87,8 @@ func (s *Server) nameReceipt(kind string) {
 	}
 }
 
-// checkRequestShape says what is wrong with the shape of a request. Both clients address each to the server; that another
-// address is refused is a guess.
+// checkRequestShape says what is wrong with the shape of a request. Clients address it to the server, or leave that out, as
+// whatsmeow does when it asks for a contact's QR code. That one to a user is refused is a guess.
 func checkRequestShape(iq *waBinary.Node) error {
 	kind := text(iq, "type")
 	switch {
@@ -96,8 +98,9 @@ func checkRequestShape(iq *waBinary.Node) error {
 		return fmt.Errorf("request of type %q", kind)
 	case text(iq, "xmlns") == "":
 		return fmt.Errorf("request without namespace")
-	case strings.TrimPrefix(text(iq, "to"), "@") != types.DefaultUserServer:
-		return fmt.Errorf("request to %q", text(iq, "to"))
+	}
+	if to, ok := jidAttr(iq, "to"); ok && to.User != "" && (to.Server == types.DefaultUserServer || to.Server == types.HiddenUserServer) {
+		return fmt.Errorf("request to a user")
 	}
 	return nil
 }

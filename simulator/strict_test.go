@@ -123,7 +123,6 @@ func TestRequestsOfAWrongShapeAreRefused(t *testing.T) {
 		content waBinary.Node
 		problem string
 	}{
-		"to nobody":          {waBinary.Attrs{"to": ""}, waBinary.Node{Tag: "count"}, "request to"},
 		"to a user":          {waBinary.Attrs{"to": user}, waBinary.Node{Tag: "count"}, "request to"},
 		"no namespace":       {waBinary.Attrs{"xmlns": ""}, waBinary.Node{Tag: "count"}, "without namespace"},
 		"other type":         {waBinary.Attrs{"type": "put"}, waBinary.Node{Tag: "count"}, "of type"},
