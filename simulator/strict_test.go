@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -15,9 +16,7 @@ import (
 // ciphertext is a well-formed ciphertext, changed by attributes.
 func ciphertext(change waBinary.Attrs) waBinary.Node {
 	n := waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2", "type": "msg"}, Content: []byte("sealed")}
-	for key, value := range change {
-		n.Attrs[key] = value
-	}
+	maps.Copy(n.Attrs, change)
 	return n
 }
 
@@ -87,9 +86,7 @@ func TestMessagesOfAWrongShapeAreRefused(t *testing.T) {
 			}
 			id := c.GenerateMessageID()
 			n := waBinary.Node{Tag: "message", Attrs: waBinary.Attrs{"id": id, "to": contact, "type": "text"}, Content: row.content}
-			for key, value := range row.change {
-				n.Attrs[key] = value
-			}
+			maps.Copy(n.Attrs, row.change)
 			ack := answerTo(t, c, id, n)
 			require.Equal(t, "ack", ack.Tag)
 			require.Equal(t, row.code, ack.AttrGetter().String("error"))
@@ -139,9 +136,7 @@ func TestRequestsOfAWrongShapeAreRefused(t *testing.T) {
 			Attrs:   waBinary.Attrs{"id": id, "to": types.ServerJID, "type": "get", "xmlns": "encrypt"},
 			Content: []waBinary.Node{row.content},
 		}
-		for key, value := range row.change {
-			n.Attrs[key] = value
-		}
+		maps.Copy(n.Attrs, row.change)
 		answer := answerTo(t, c, id, n)
 		refusal := answer.GetChildByTag("error")
 		require.Equal(t, 400, refusal.AttrGetter().Int("code"), name)
