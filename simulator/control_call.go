@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -63,20 +64,20 @@ func deviceID(r *http.Request) (uint16, error) {
 	return uint16(id), nil
 }
 
-// waitParam is the parameter that waitOf reads.
+// waitParam is the parameter that waitContext reads.
 func waitParam(means string) param { return param{"wait", "duration", means + ", up to 30s"} }
 
-// waitOf is how long a caller wants to wait for what it asks for.
-func waitOf(r *http.Request) (time.Duration, error) {
-	text := r.FormValue("wait")
-	if text == "" {
-		return 0, nil
+// waitContext ends when the caller does not want to wait any longer for what it asks for: at once, when it names no wait.
+func waitContext(r *http.Request) (context.Context, context.CancelFunc, error) {
+	var wait time.Duration
+	if text := r.FormValue("wait"); text != "" {
+		var err error
+		if wait, err = time.ParseDuration(text); err != nil || wait < 0 || wait > maxControlWait {
+			return nil, nil, fmt.Errorf("wait must be a duration of up to %s, such as 10s", maxControlWait)
+		}
 	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > maxControlWait {
-		return 0, fmt.Errorf("wait must be a duration of up to %s, such as 10s", maxControlWait)
-	}
-	return wait, nil
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	return ctx, cancel, nil
 }
 
 // countOf reads a number from the query, 0 when it is not there.

@@ -1,9 +1,6 @@
 package simulator
 
-import (
-	"context"
-	"net/http"
-)
+import "net/http"
 
 // inbox answers with an account's inbox, at once or as soon as it holds so many entries.
 func (c *Control) inbox(r *http.Request) ([]Entry, error) {
@@ -14,11 +11,10 @@ func (c *Control) inbox(r *http.Request) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait, err := waitOf(r)
+	ctx, cancel, err := waitContext(r)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	// Too few in time is an answer as well: the caller counts.
 	_ = c.Server.WaitInbox(ctx, number(r), func(entries []Entry) bool { return len(entries) >= atLeast })

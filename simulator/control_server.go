@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
@@ -16,11 +15,10 @@ func (c *Control) events(r *http.Request) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait, err := waitOf(r)
+	ctx, cancel, err := waitContext(r)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	id := r.FormValue("id")
 	told := func() []Event {
@@ -42,11 +40,10 @@ type quietness struct {
 }
 
 func (c *Control) quiet(r *http.Request) (quietness, error) {
-	wait, err := waitOf(r)
+	ctx, cancel, err := waitContext(r)
 	if err != nil {
 		return quietness{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	return quietness{c.Server.WaitQuiet(ctx) == nil}, nil
 }
