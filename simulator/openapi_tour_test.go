@@ -166,6 +166,7 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 func pairInOtherWays(o *tour, server *simulator.Server, mine string) {
 	o.t.Helper()
 	second, _ := waiting(o.t, server)
+	second.log.tolerate()
 	code, err := json.Marshal(object{"code": askCode(o.t, second, ana)})
 	require.NoError(o.t, err)
 	o.call("POST /v1/accounts/{number}/code", mine+"/code", string(code))
