@@ -23,7 +23,7 @@ test:
 	go vet ./... && go test -race -shuffle=on ./... && go test -run TestALostRequest ./session # races in the protocol library
 
 hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one)
-	cd cmd/whatsappd && go test -timeout 3h -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
+	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
 		-run "^($$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$"
 
 lint: ## the linters are a module of their own, so that they are not in ours

@@ -51,29 +51,45 @@ type mischief struct {
 	code   int
 }
 
-// mischiefs lists, for each operation, what a hostile server does. Nothing here loses a stanza on a connection that goes
-// on, or has two messages of one author change places: the real server keeps both promises, as far as anybody knows.
+// mischiefs lists, for each operation, what a hostile server does. All of it is within what the real server and the networks
+// before it do: a connection is refused, cut, or falls silent; a server in trouble says so, and once in a while never
+// answers; what was sent comes late, or twice. On a connection that goes on no message and no receipt for the client is lost,
+// and no two messages of one author change places: the real server is believed to keep both promises. So a message is never
+// left out, and nobody asks for one again: the copy that is then sent would come behind later ones. Both are faults to be
+// added by name.
 func mischiefs() map[string][]mischief {
+	const moment = 100 * time.Millisecond
+	const soon = 3 * time.Second
 	return map[string][]mischief{
-		"connect": {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doError, chance: 0.2, code: 503}, {do: doDrop, chance: 0.1}},
-		"login":   {{do: doDelay, chance: 0.5, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.2}},
+		"connect": {
+			{do: doDelay, chance: 0.5, delay: moment}, {do: doError, chance: 0.15, code: 503}, {do: doDrop, chance: 0.05},
+			{do: doReset, chance: 0.05},
+		},
+		"handshake": {{do: doDelay, chance: 0.3, delay: moment}, {do: doDrop, chance: 0.05}},
+		"login": {
+			{do: doDelay, chance: 0.4, delay: moment}, {do: doDrop, chance: 0.1}, {do: doReset, chance: 0.05},
+			{do: "failure", chance: 0.05, code: 503}, {do: "failure", chance: 0.05, code: 500},
+		},
+		"paired": {{do: KickDrop, chance: 0.2}, {do: KickReset, chance: 0.1}, {do: KickClose, chance: 0.1}},
 		"online": {
-			{do: KickDrop, chance: 0.3, delay: 3 * time.Second}, {do: KickReset, chance: 0.2, delay: 3 * time.Second},
-			{do: KickClose, chance: 0.1, delay: 3 * time.Second}, {do: "stream-error", chance: 0.2, delay: 3 * time.Second, code: 503},
-			{do: "stream-error", chance: 0.1, delay: 3 * time.Second, code: 515},
+			{do: KickDrop, chance: 0.25, delay: soon}, {do: KickReset, chance: 0.2, delay: soon}, {do: KickClose, chance: 0.1, delay: soon},
+			{do: "stream-error", chance: 0.2, delay: soon, code: 503}, {do: "stream-error", chance: 0.1, delay: soon, code: 515},
+			{do: KickDeaf, chance: 0.03, delay: soon}, {do: KickStuck, chance: 0.03, delay: soon},
 		},
 		"message": {
-			{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: "late-ack", chance: 0.3, delay: 100 * time.Millisecond},
-			{do: doDrop, chance: 0.05}, {do: doDropAfter, chance: 0.05},
+			{do: doDelay, chance: 0.25, delay: moment}, {do: "late-ack", chance: 0.25, delay: moment}, {do: "ack-twice", chance: 0.1},
+			{do: doDrop, chance: 0.05}, {do: doDropAfter, chance: 0.05}, {do: doError, chance: 0.02, code: 503},
+			{do: "other-hash", chance: 0.02}, {do: "no-ack", chance: 0.003}, {do: doSilence, chance: 0.002},
 		},
-		"iq":      {{do: doDelay, chance: 0.4, delay: 100 * time.Millisecond}, {do: doDrop, chance: 0.03}, {do: doDropAfter, chance: 0.02}},
-		"receipt": {{do: doDelay, chance: 0.4, delay: 200 * time.Millisecond}, {do: doTwice, chance: 0.3}},
-		"deliver": {{do: doTwice, chance: 0.3}},
-		"frame":   {{do: doDelay, chance: 0.2, delay: 20 * time.Millisecond}},
-		"upload":  {{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}},
-		"download": {
-			{do: doDelay, chance: 0.3, delay: 100 * time.Millisecond}, {do: doError, chance: 0.1, code: 503},
+		"iq": {
+			{do: doDelay, chance: 0.4, delay: moment}, {do: doDrop, chance: 0.03}, {do: doDropAfter, chance: 0.02},
+			{do: doError, chance: 0.02, code: 503}, {do: doSilence, chance: 0.005},
 		},
+		"receipt":  {{do: doDelay, chance: 0.4, delay: 2 * moment}, {do: doTwice, chance: 0.3}},
+		"deliver":  {{do: doTwice, chance: 0.3}},
+		"frame":    {{do: doDelay, chance: 0.2, delay: moment / 5}, {do: "half", chance: 0.002}},
+		"upload":   {{do: doDelay, chance: 0.3, delay: moment}, {do: doError, chance: 0.05, code: 503}, {do: doDrop, chance: 0.05}},
+		"download": {{do: doDelay, chance: 0.3, delay: moment}, {do: doError, chance: 0.1, code: 503}, {do: "half", chance: 0.05}},
 	}
 }
 

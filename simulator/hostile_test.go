@@ -36,8 +36,8 @@ func TestTheLevelSaysHowMuchGoesWrong(t *testing.T) {
 		return len(slices.DeleteFunc(all, func(f Fault) bool { return f.Do == "" }))
 	}
 	require.Nil(t, newDice(0, 7))
-	require.InDelta(t, 0.70*2000, strikes(100), 100)
-	require.InDelta(t, 0.21*2000, strikes(30), 80)
+	require.InDelta(t, 0.745*2000, strikes(100), 100)
+	require.InDelta(t, 0.224*2000, strikes(30), 80)
 }
 
 func TestMischiefIsMadeOfFaultsThereAre(t *testing.T) {
