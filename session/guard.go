@@ -1,8 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,13 +21,20 @@ import (
 // Sends must be one at a time, as they are in the library.
 type guard struct {
 	sessions store.SessionStore // the real one
+	buffer   store.EventBuffer  // knows how to begin a transaction
 	now      func() time.Time
 
 	mu      sync.Mutex
 	address string // whose calls are watched; empty between sends
 	saved   time.Time
-	failed  error // the first failure
+	failed  error             // the first failure
+	loaded  map[string][]byte // the sessions that the present send began with
 }
+
+// errSessionMoved ends a send before its stanza is made: a message from the recipient came in between the moment the send
+// loaded the Signal sessions and the moment it saved them. Saving would take back the step that this message made, and from
+// then on neither side could read the other.
+var errSessionMoved = errors.New("a message that came in moved the session meanwhile")
 
 // watch begins a send to a phone, by its Signal address.
 func (g *guard) watch(address string) {
@@ -59,6 +69,25 @@ func (g *guard) called(err error, addresses ...string) error {
 	return err
 }
 
+// began notes the sessions that a send loaded.
+func (g *guard) began(sessions map[string][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.loaded = maps.Clone(sessions) // the library changes the map, not what is in it
+}
+
+// moved tells whether sessions are not what the send began with.
+func (g *guard) moved(present map[string][]byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for address, session := range present {
+		if !bytes.Equal(session, g.loaded[address]) {
+			return true
+		}
+	}
+	return false
+}
+
 // wrote notes the save that ends the encryption of a send.
 func (g *guard) wrote(sessions map[string][]byte) {
 	g.mu.Lock()
@@ -73,7 +102,7 @@ func (g *guard) install(device *store.Device) {
 	if _, there := device.Sessions.(guardedSessions); there || device.Sessions == nil {
 		return
 	}
-	g.sessions = device.Sessions
+	g.sessions, g.buffer = device.Sessions, device.EventBuffer
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}
 }
@@ -96,9 +125,10 @@ func (s guardedSessions) HasSession(ctx context.Context, address string) (bool, 
 	return has, s.guard.called(err, address)
 }
 
-// GetManySessions implements store.SessionStore.
+// GetManySessions implements store.SessionStore. Of all the library does, only sends call it.
 func (s guardedSessions) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
 	sessions, err := s.SessionStore.GetManySessions(ctx, addresses)
+	s.guard.began(sessions)
 	return sessions, s.guard.called(err, addresses...)
 }
 
@@ -107,13 +137,21 @@ func (s guardedSessions) PutSession(ctx context.Context, address string, session
 	return s.guard.called(s.SessionStore.PutSession(ctx, address, session), address)
 }
 
-// PutManySessions implements store.SessionStore. Of all the library does, only sends call it.
+// PutManySessions implements store.SessionStore. Of all the library does, only sends call it. In one transaction it saves
+// the sessions if they are still what the send began with: decryption has transactions of its own.
 func (s guardedSessions) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
-	if err := s.SessionStore.PutManySessions(ctx, sessions); err != nil {
-		addresses := make([]string, 0, len(sessions))
-		for address := range maps.Keys(sessions) {
-			addresses = append(addresses, address)
+	addresses := slices.Collect(maps.Keys(sessions))
+	err := s.guard.buffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
+		present, err := s.SessionStore.GetManySessions(ctx, addresses)
+		if err != nil {
+			return err
 		}
+		if s.guard.moved(present) {
+			return errSessionMoved
+		}
+		return s.SessionStore.PutManySessions(ctx, sessions)
+	})
+	if err != nil {
 		return s.guard.called(err, addresses...)
 	}
 	s.guard.wrote(sessions)

@@ -86,8 +86,22 @@ func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) 
 	return a.attempt(ctx, l, m, lid, sent)
 }
 
-// attempt sends a message once and notes how far it got.
+// moves bounds how often a send begins again because of messages that came in from the recipient meanwhile.
+const moves = 10
+
+// attempt sends a message once and notes how far it got. What ends before there is a stanza begins again.
 func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent) *Error {
+	for range moves {
+		failed := a.try(ctx, l, m, lid, sent)
+		if failed == nil || !errors.Is(failed, errSessionMoved) {
+			return failed
+		}
+	}
+	return &Error{Code: CodeSendFailed, Retry: RetryLater, Err: errSessionMoved}
+}
+
+// try is one call of the library.
+func (a *Account) try(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent) *Error {
 	l.guard.watch(phoneAddress(lid))
 	a.library.follow(m.ID)
 	response, err := l.client.SendMessage(ctx, lid, &waE2E.Message{Conversation: proto.String(m.Text)},
@@ -97,6 +111,8 @@ func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID
 	sent.Encrypted, sent.Written, sent.Acked = copied, seen.written, seen.acked
 	sent.OtherDevices = sent.OtherDevices || seen.otherDevices
 	switch {
+	case errors.Is(err, errSessionMoved):
+		return &Error{Code: CodeSendFailed, Retry: RetryLater, Err: errSessionMoved}
 	case err != nil:
 		return failure(err, CodeSendFailed)
 	case copied.IsZero():

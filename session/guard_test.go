@@ -1,0 +1,79 @@
+package session
+
+import (
+	"context"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/store"
+)
+
+// heldSessions is a session store in memory. It is the transactions' keeper as well: they see what there is.
+type heldSessions struct {
+	store.SessionStore
+	store.EventBuffer
+	held map[string][]byte
+}
+
+func (s *heldSessions) GetManySessions(_ context.Context, addresses []string) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	for _, address := range addresses {
+		found[address] = s.held[address]
+	}
+	return found, nil
+}
+
+func (s *heldSessions) PutSession(_ context.Context, address string, session []byte) error {
+	s.held[address] = session
+	return nil
+}
+
+func (s *heldSessions) PutManySessions(_ context.Context, sessions map[string][]byte) error {
+	maps.Copy(s.held, sessions)
+	return nil
+}
+
+func (s *heldSessions) DoDecryptionTxn(ctx context.Context, do func(context.Context) error) error {
+	return do(ctx)
+}
+
+func TestASendTakesNoStepOfTheSessionBack(t *testing.T) {
+	t.Parallel()
+	const bea, own = "1_1:0", "2_1:0"
+	for name, c := range map[string]struct {
+		before map[string][]byte
+		heard  string // whose message comes in while the send fetches keys
+		moved  bool
+	}{
+		"nothing came in":                      {before: map[string][]byte{bea: []byte("1")}},
+		"the recipient's first message":        {heard: bea, moved: true},
+		"another message of the recipient":     {before: map[string][]byte{bea: []byte("1")}, heard: bea, moved: true},
+		"a message of the own phone":           {before: map[string][]byte{bea: []byte("1"), own: []byte("1")}, heard: own, moved: true},
+		"a message of somebody who is no part": {before: map[string][]byte{bea: []byte("1")}, heard: "3_1:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := &heldSessions{held: maps.Clone(c.before)}
+			if db.held == nil {
+				db.held = map[string][]byte{}
+			}
+			device := &store.Device{Sessions: db, EventBuffer: db}
+			(&guard{now: time.Now}).install(device)
+			_, err := device.Sessions.GetManySessions(t.Context(), []string{bea, own})
+			require.NoError(t, err)
+			if c.heard != "" {
+				require.NoError(t, device.Sessions.PutSession(t.Context(), c.heard, []byte("heard")))
+			}
+			err = device.Sessions.PutManySessions(t.Context(), map[string][]byte{bea: []byte("sent"), own: []byte("sent")})
+			if c.moved {
+				require.ErrorIs(t, err, errSessionMoved)
+				require.Equal(t, "heard", string(db.held[c.heard]))
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "sent", string(db.held[bea]))
+		})
+	}
+}
