@@ -110,11 +110,11 @@ func TestTheGuardBelievesOnlyACleanSave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := &guard{}
+			g := &guard{now: time.Now}
 			g.watch(phone)
 			test.calls(g)
 			copied, _ := g.verdict()
-			require.Equal(t, test.copied, copied)
+			require.Equal(t, test.copied, !copied.IsZero())
 		})
 	}
 }
