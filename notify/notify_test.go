@@ -138,6 +138,7 @@ type fakeSlack struct {
 	next    int
 	scopes  string                   // what the app may do, separated by spaces
 	answer  func(call string) string // an answer other than success, empty for success
+	slow    chan struct{}            // calls wait until it is closed; nil for none
 	changed chan struct{}
 }
 
@@ -151,6 +152,13 @@ func newFakeSlack(t *testing.T) *fakeSlack {
 func (s *fakeSlack) serve(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseMultipartForm(1 << 20)
 	call := strings.TrimPrefix(r.URL.Path, "/")
+	if s.slow != nil {
+		select {
+		case <-s.slow:
+		case <-r.Context().Done():
+			return
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -365,6 +373,20 @@ func TestATroubledSlackHoldsNobodyUp(t *testing.T) {
 			s.until("the code is out after all", func() bool { return len(s.files) == 1 })
 		})
 	}
+}
+
+func TestASlackThatIsSlowHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	s := newFakeSlack(t)
+	s.slow = make(chan struct{})
+	n, log, _ := start(t, s)
+	n.Observe(waiting(1, 1))
+	require.NoError(t, n.Shown(t.Context(), 1, 1), "somebody who waits is not kept waiting")
+	require.Contains(t, log.String(), "Slack")
+	close(s.slow)
+	s.until("the code is out after all", func() bool { return len(s.files) == 1 })
+	n.Observe(ended(1, session.PairingPaired))
+	s.until("no code is left", func() bool { return len(s.files) == 0 })
 }
 
 func TestAMissingScopeIsNamedInTheLog(t *testing.T) {

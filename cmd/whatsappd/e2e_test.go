@@ -361,7 +361,7 @@ func (w *world) burst(contacts, each int) []string {
 	return ids
 }
 
-// allArrived checks that every contact shows its messages once, in order, and the owner's phone a copy of each.
+// allArrived checks that every device of every contact shows its messages once, in order, and the owner's phone a copy of each.
 func (w *world) allArrived(contacts, each int) {
 	w.t.Helper()
 	want := make([]string, each)
@@ -369,9 +369,23 @@ func (w *world) allArrived(contacts, each int) {
 		want[n] = fmt.Sprintf("message %d", n)
 	}
 	for c := range contacts {
-		require.Equal(w.t, want, texts(w.inbox(contact(c+1), each)), "contact %d", c+1)
+		byDevice := map[uint16][]string{}
+		for _, entry := range w.inbox(contact(c+1), each*(1+companions(c+1))) {
+			byDevice[entry.Device] = append(byDevice[entry.Device], entry.Text)
+		}
+		require.Len(w.t, byDevice, 1+companions(c+1), "devices of contact %d", c+1)
+		for device, got := range byDevice {
+			require.Equal(w.t, want, got, "device %d of contact %d", device, c+1)
+		}
 	}
-	require.Len(w.t, w.inbox(ownerPhone, contacts*each), contacts*each, "copies on the owner's phone")
+	copies := map[string][]string{}
+	for _, entry := range w.inbox(ownerPhone, contacts*each) {
+		copies[entry.SentTo] = append(copies[entry.SentTo], entry.Text)
+	}
+	require.Len(w.t, copies, contacts, "chats on the owner's phone")
+	for number, got := range copies {
+		require.Equal(w.t, want, got, "copies on the owner's phone of what %s got", number)
+	}
 }
 
 // once checks that every task had exactly one callback.

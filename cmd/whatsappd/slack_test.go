@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"image/png"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,6 +43,26 @@ func (w *world) withSlack() *fakeSlack {
 	w.settings["WHATSAPPD_SLACK_TOKEN"] = slackToken
 	w.settings["WHATSAPPD_SLACK_API_URL"] = s.server.URL + "/"
 	return s
+}
+
+// TestASlackThatNeverAnswersStopsNoPairing has the daemon wait for a Slack that takes calls and says nothing.
+func TestASlackThatNeverAnswersStopsNoPairing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	mute := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a request that is not read to its end tells of no disconnect
+		<-r.Context().Done()
+	}))
+	t.Cleanup(mute.Close)
+	w.settings["WHATSAPPD_SLACK_TOKEN"] = slackToken
+	w.settings["WHATSAPPD_SLACK_API_URL"] = mute.URL + "/"
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("message", contact(1), "hello"), "True")
+	code, took := w.daemon.stop()
+	require.Zero(t, code, "exit code")
+	require.Less(t, took, 8*time.Second)
+	require.NotContains(t, w.daemon.output(), slackToken, "the Slack token is in the output")
 }
 
 // answer writes Slack's answer, or refuses a call without the token.

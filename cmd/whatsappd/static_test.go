@@ -43,6 +43,10 @@ func TestTheStaticBinaryNeedsNothingAroundIt(t *testing.T) {
 	output, err = run(env, "config", "print")
 	require.NoError(t, err, output)
 
+	output, err = run(append(env, "WHATSAPPD_TOKEN="+testToken), "serve", "--data-dir", "/elsewhere")
+	require.Error(t, err, "the root can be written")
+	require.Regexp(t, "read-only file system|permission denied", output)
+
 	daemon := j.command(env, "serve")
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)

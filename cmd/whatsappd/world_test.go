@@ -26,6 +26,14 @@ const (
 	strangerNot = "4917600000999" // a number that is not on WhatsApp
 )
 
+// companions is how many devices the i-th contact has beside its phone: none for the first ones, up to two for the others.
+func companions(i int) int {
+	if i <= 3 {
+		return 0
+	}
+	return i % 3
+}
+
 // contact returns the number of the i-th contact of a world, from 1.
 func contact(i int) string { return fmt.Sprintf("49176100%05d", i) }
 
@@ -71,17 +79,17 @@ func newWorld(t *testing.T, contacts int) *world {
 			w.honest()
 		}
 	})
-	w.account(ownerPhone, "Owner", false)
-	w.account(strangerNot, "", true)
+	w.account(simulator.AccountSpec{Number: ownerPhone, Name: "Owner"})
+	w.account(simulator.AccountSpec{Number: strangerNot, Unregistered: true})
 	for i := range contacts {
-		w.account(contact(i+1), fmt.Sprintf("Contact %d", i+1), false)
+		w.account(simulator.AccountSpec{Number: contact(i + 1), Name: fmt.Sprintf("Contact %d", i+1), Companions: companions(i + 1)})
 	}
 	return w
 }
 
-func (w *world) account(number, name string, unregistered bool) {
+func (w *world) account(spec simulator.AccountSpec) {
 	w.t.Helper()
-	require.NoError(w.t, w.sim.AddAccount(w.t.Context(), simulator.AccountSpec{Number: number, Name: name, Unregistered: unregistered}))
+	require.NoError(w.t, w.sim.AddAccount(w.t.Context(), spec))
 }
 
 // serve starts the daemon and waits until it listens.
