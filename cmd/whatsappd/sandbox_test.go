@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"whatsappd/simulator"
 )
 
 // sandboxArgs start a sandbox on free ports, with a phone that scans at once.
@@ -41,6 +43,12 @@ func TestTheSandboxWorksByItsPastedLines(t *testing.T) {
 	first.wants("your phone decrypted: Thank you")
 	paste(t, first, "login")
 	first.wants(`"result":"Whatsapp already logged in"`)
+	counters, err := simulator.NewClient(first.wants(`control +(http://\S+)`)[1]).Counters(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, counters.Unhandled)
+	require.Empty(t, counters.Problems)
+	require.Zero(t, counters.DecryptFailed)
+	require.Zero(t, counters.NoRecipientCopy)
 	code, _ := first.stop()
 	require.Zero(t, code)
 
