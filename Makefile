@@ -27,8 +27,8 @@ hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $
 		-run "^($$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$"
 
 lint: ## the linters are a module of their own, so that they are not in ours
-	go tool -modfile=tools/go.mod golangci-lint run
-	cd interop/whatsmeow2025 && go tool -modfile=../../tools/go.mod golangci-lint run
+	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners
+	cd interop/whatsmeow2025 && go tool -modfile=../../tools/go.mod golangci-lint run --allow-serial-runners
 
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#^(.*)/[^/]*:[0-9]+:func (.*)#\1 \2#' | \
