@@ -67,7 +67,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 		mail:    make(chan order, 256),
 		stopped: make(chan struct{}),
 		sending: make(chan struct{}, 1),
-		checks:  checks{flights: map[Number]*flight{}},
+		checks:  checks{flights: map[Number]*flight{}, allowance: allowance{limits: opts.CheckLimits}},
 	}
 	a.library = newLibraryLog(a.log, opts.Now)
 	a.container = sqlstore.NewWithDB(opts.DB, "sqlite3", module{a.library, "Database"})
@@ -76,6 +76,9 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	}
 	facts, err := opts.Keeper.Facts(ctx, opts.Account)
 	if err != nil {
+		return nil, fmt.Errorf("open account %s: %w", opts.Account, err)
+	}
+	if err := a.checks.allowance.recall(ctx, opts.Keeper, opts.Account, opts.Now()); err != nil {
 		return nil, fmt.Errorf("open account %s: %w", opts.Account, err)
 	}
 	link, err := a.loadLink(ctx)

@@ -21,6 +21,8 @@ type checks struct {
 	mu      sync.Mutex
 	flights map[Number]*flight
 	cooling time.Time // no query before
+
+	allowance allowance
 }
 
 // flight is a query about one number on its way. answer and err are set before done is closed.
@@ -123,14 +125,20 @@ func (a *Account) board(ctx context.Context, numbers []Number) map[Number]*fligh
 	return flights
 }
 
-// fly asks about numbers, query by query. An answer that came in between the look at the kept ones and the boarding is
-// taken as it is.
+// fly asks about numbers, query by query, as far as the allowance goes. An answer that came in between the look at the kept
+// ones and the boarding is taken as it is.
 func (a *Account) fly(ctx context.Context, numbers []Number) {
 	kept, numbers := a.known(ctx, numbers)
 	a.land(slices.Collect(maps.Keys(kept)), kept, nil)
 	for len(numbers) > 0 {
 		batch := numbers[:min(queryNumbers, len(numbers))]
-		numbers = numbers[len(batch):]
+		now := a.opts.Now()
+		may, again := a.checks.allowance.take(now, len(batch))
+		if may == 0 {
+			a.land(numbers, nil, &Error{Code: CodeCheckAllowance, Retry: RetryPace, After: again.Sub(now), Hint: "more checks now would endanger the number"})
+			return
+		}
+		batch, numbers = batch[:may], numbers[may:]
 		answers, err := a.query(ctx, batch)
 		a.land(batch, answers, err)
 	}
@@ -160,9 +168,11 @@ func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Check
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.opts.Timing.Query, errors.New("WhatsApp did not answer the check in time"))
 	defer cancel()
-	asked := make([]string, len(numbers))
-	for i, number := range numbers {
-		asked[i] = "+" + string(number)
+	var asked []string
+	for _, number := range numbers {
+		for _, form := range forms(number) {
+			asked = append(asked, "+"+string(form))
+		}
 	}
 	found, err := l.client.IsOnWhatsApp(ctx, asked)
 	if err != nil {
@@ -175,33 +185,43 @@ func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Check
 
 // readAnswers matches answers to questions: WhatsApp may leave some out, and may name another number than was asked for.
 func readAnswers(numbers []Number, found []types.IsOnWhatsAppResponse, now time.Time) map[Number]Checked {
+	said := make(map[Number]Checked, len(found))
+	for _, one := range found {
+		form := Number(strings.TrimPrefix(one.Query, "+"))
+		said[form] = readAnswer(form, one, now)
+	}
 	answers := make(map[Number]Checked, len(numbers))
 	for _, number := range numbers {
-		answers[number] = Checked{Number: number, Verdict: Unknown, At: now}
-	}
-	for _, one := range found {
-		number := Number(strings.TrimPrefix(one.Query, "+"))
-		answer, asked := answers[number]
-		if !asked {
-			continue
-		}
-		answer.Verdict = NotRegistered
-		if one.IsIn {
-			answer.Verdict = Registered
-			answer.Canonical, answer.LID = number, ""
-			if one.JID.Server == types.HiddenUserServer {
-				answer.LID = one.JID.ToNonAD().String()
+		var about []Checked
+		for _, form := range forms(number) {
+			answer, ok := said[form]
+			if !ok {
+				answer = Checked{Number: form, Verdict: Unknown, At: now}
 			}
-			for _, address := range []types.JID{one.PhoneNumber, one.JID} {
-				if address.Server == types.DefaultUserServer {
-					answer.Canonical = Number(address.User)
-					break
-				}
-			}
+			about = append(about, answer)
 		}
-		answers[number] = answer
+		answers[number] = best(number, about)
 	}
 	return answers
+}
+
+// readAnswer reads the answer about one form of a number.
+func readAnswer(form Number, said types.IsOnWhatsAppResponse, now time.Time) Checked {
+	answer := Checked{Number: form, Verdict: NotRegistered, At: now}
+	if !said.IsIn {
+		return answer
+	}
+	answer.Verdict, answer.Canonical = Registered, form
+	if said.JID.Server == types.HiddenUserServer {
+		answer.LID = said.JID.ToNonAD().String()
+	}
+	for _, address := range []types.JID{said.PhoneNumber, said.JID} {
+		if address.Server == types.DefaultUserServer {
+			answer.Canonical = Number(address.User)
+			break
+		}
+	}
+	return answer
 }
 
 // keepAnswers keeps what is known now. A failure costs another query later, no more.
@@ -228,6 +248,7 @@ func (a *Account) checkFailed(ctx context.Context, err error, now time.Time) err
 	e := failure(err, CodeCheckFailed)
 	e.Uncertain = false // nothing was sent
 	if e.Code == CodeRateLimited {
+		a.checks.allowance.shrink(now)
 		a.checks.cool(now.Add(a.opts.Timing.CheckCooling))
 		e.After = a.opts.Timing.CheckCooling
 	}

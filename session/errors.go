@@ -31,6 +31,7 @@ const (
 	CodePriorContact        = "recipient_requires_prior_contact"
 	CodeSessionRebuild      = "session_rebuild_needed"
 	CodeRateLimited         = "rate_limited"
+	CodeCheckAllowance      = "check_allowance"
 	CodeNetworkUncertain    = "network_uncertain"
 	CodeSendFailed          = "send_failed"
 	CodeCheckFailed         = "check_failed"

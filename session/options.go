@@ -37,6 +37,9 @@ type Options struct {
 	// CheckCachePositive and CheckCacheNegative say how long an answer about a number is good. 0 turns a cache off.
 	CheckCachePositive, CheckCacheNegative time.Duration
 
+	// CheckLimits bound how many numbers WhatsApp is asked about. Default: no bound.
+	CheckLimits CheckLimits
+
 	// Logger receives what happens. Default: nothing is logged.
 	Logger *slog.Logger
 	// Now tells the time. Default: time.Now.

@@ -214,6 +214,7 @@ type Retry string
 const (
 	RetryNever  Retry = "never"  // final
 	RetryLater  Retry = "later"  // try again, under the same message ID; it counts as an attempt
+	RetryPace   Retry = "pace"   // try again after Error.After; neither the attempt nor the time until then counts
 	RetryOnline Retry = "online" // try again once the account is online; it does not count as an attempt
 )
 
@@ -251,6 +252,8 @@ type Keeper interface {
 	CheckedNumbers(ctx context.Context, account AccountID, numbers []Number) (map[Number]Checked, error)
 	// KeepChecked keeps answers. Unknown is never kept.
 	KeepChecked(ctx context.Context, account AccountID, answers []Checked) error
+	// CheckTimes returns when the kept answers since a time were given, oldest first.
+	CheckTimes(ctx context.Context, account AccountID, since time.Time) ([]time.Time, error)
 	// Facts returns what is kept about the account; the zero value when nothing is.
 	Facts(ctx context.Context, account AccountID) (Facts, error)
 	// KeepFacts replaces what is kept about the account.

@@ -236,6 +236,19 @@ func (k *keeper) CheckedNumbers(_ context.Context, _ session.AccountID, numbers 
 	return found, nil
 }
 
+func (k *keeper) CheckTimes(_ context.Context, _ session.AccountID, since time.Time) ([]time.Time, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var times []time.Time
+	for _, answer := range k.answers {
+		if !answer.At.Before(since) {
+			times = append(times, answer.At)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return times, nil
+}
+
 func (k *keeper) KeepChecked(_ context.Context, _ session.AccountID, answers []session.Checked) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -106,3 +106,25 @@ func firstSent(ctx context.Context, q queries, account, number string, at time.T
 		ON CONFLICT DO UPDATE SET first_sent_at = excluded.first_sent_at WHERE first_sent_at = 0`, account, number, millis(at))
 	return err
 }
+
+// CheckTimes implements session.Keeper.
+func (db *DB) CheckTimes(ctx context.Context, account session.AccountID, since time.Time) ([]time.Time, error) {
+	rows, err := db.reads.QueryContext(ctx, `SELECT checked_at FROM check_cache WHERE account = ? AND checked_at >= ? ORDER BY checked_at`,
+		account, millis(since))
+	if err != nil {
+		return nil, fmt.Errorf("read when numbers were checked: %w", err)
+	}
+	defer rows.Close()
+	var times []time.Time
+	for rows.Next() {
+		var at time.Time
+		if err := rows.Scan(moment{&at}); err != nil {
+			return nil, fmt.Errorf("read when numbers were checked: %w", err)
+		}
+		times = append(times, at)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read when numbers were checked: %w", err)
+	}
+	return times, nil
+}

@@ -141,3 +141,33 @@ func TestAnAllowanceLimitsChecks(t *testing.T) {
 		s.ledger.once(t)
 	})
 }
+
+func TestChecksThatWaitForTheirAllowanceDoNotAge(t *testing.T) {
+	t.Parallel()
+	free := time.Now()
+	play(t, func(_ *task.Options, h *hands) {
+		free = time.Now().Add(3 * time.Hour)
+		h.check = func(tasks []task.Task) []task.Outcome {
+			outcomes := make([]task.Outcome, len(tasks))
+			for i := range outcomes {
+				outcomes[i] = task.Succeed(task.Yes)
+				if wait := time.Until(free); wait > 0 {
+					outcomes[i] = task.Paced("check_allowance", "later", min(wait, time.Hour))
+				}
+			}
+			return outcomes
+		}
+	}, func(s *scene) {
+		s.checks(60)
+		s.pass(time.Minute)
+		waiting := s.ledger.get("t1")
+		require.Equal(t, task.Queued, waiting.State)
+		require.Equal(t, "check_allowance", waiting.Reason)
+		require.Zero(t, waiting.Attempt)
+		s.pass(4 * time.Hour)
+		require.Equal(t, map[string]int{"done": 60}, s.ledger.outcomes())
+		require.Equal(t, []int{50, 10}, s.hands.sizes()[:2], "a wait says nothing about the size of a call")
+		sizes := s.hands.sizes()
+		require.Equal(t, []int{50, 10}, sizes[len(sizes)-2:])
+	})
+}

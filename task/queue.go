@@ -140,7 +140,7 @@ func (l *Lane) noteAbsence(class Class, seen uint64, tasks []Task, outcomes []Ou
 	met.until = now.Add(absencePause(met.times))
 	gone := false
 	for i, outcome := range outcomes {
-		if outcome.Final || outcome.Counts {
+		if outcome.Final || outcome.Counts || outcome.Paced {
 			continue
 		}
 		gone = true

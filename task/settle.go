@@ -57,6 +57,14 @@ func (l *Lane) decide(t Task, outcome Outcome, jitter float64) (*Finished, Task)
 	}
 	now := l.opts.Now()
 	deadline := l.deadline(t)
+	if outcome.Paced {
+		until := now.Add(max(outcome.After, 0))
+		t.Waited += until.Sub(latest(t.Created, t.NotBefore))
+		if t.Reason != outcome.Code {
+			t.step(now, StepPaced, outcome.Code)
+		}
+		return nil, untried(t, until, outcome.Code)
+	}
 	t.Code, t.Detail = outcome.Code, outcome.Detail
 	if !outcome.Counts {
 		return nil, untried(t, now, outcome.Code)

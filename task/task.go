@@ -142,6 +142,7 @@ type Outcome struct {
 	Detail    string
 	After     time.Duration // when not Final: wait at least so long
 	Counts    bool          // when not Final: the attempt counts and the task's own backoff applies
+	Paced     bool          // when not Final: neither the attempt nor the wait counts
 	Uncertain bool          // the message may have reached WhatsApp
 	Trace     Trace         // what the attempt found out
 }
@@ -161,6 +162,12 @@ func Later(code, detail string, after time.Duration) Outcome {
 
 // Offline asks for another attempt once the account is ready again; it does not count as an attempt.
 func Offline(code, detail string) Outcome { return Outcome{Code: code, Detail: detail} }
+
+// Paced asks for another attempt after the given time, which belongs to how fast the account may work: neither the attempt nor
+// the wait counts.
+func Paced(code, detail string, after time.Duration) Outcome {
+	return Outcome{Code: code, Detail: detail, After: after, Paced: true}
+}
 
 // Callback is what a finished task reports, and where to.
 type Callback struct {

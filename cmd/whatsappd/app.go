@@ -109,6 +109,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 		Proxy:              cfg.Proxy,
 		CheckCachePositive: cfg.Check.CachePositive,
 		CheckCacheNegative: cfg.Check.CacheNegative,
+		CheckLimits:        cfg.limits(),
 		Timing:             session.Timing{BackoffMax: cfg.Reconnect.MaxPause},
 		Logger:             a.log,
 		Observe: func(ctx context.Context, event session.Event) error {

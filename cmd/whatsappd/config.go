@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"whatsappd/session"
+)
 
 // Config is every setting of the daemon. README.md has them as a table; loadConfig reads them.
 type Config struct {
@@ -32,6 +36,9 @@ type taskConfig struct {
 type checkConfig struct {
 	CachePositive time.Duration `yaml:"cache_positive"`
 	CacheNegative time.Duration `yaml:"cache_negative"`
+	PerMinute     int           `yaml:"per_minute"` // numbers WhatsApp is asked about; 0 for no limit
+	PerHour       int           `yaml:"per_hour"`
+	PerDay        int           `yaml:"per_day"`
 }
 
 type pairingConfig struct {
@@ -78,13 +85,21 @@ func defaultConfig() Config {
 		DataDir:   "./data",
 		Task:      taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 7 * 24 * time.Hour, DeliveryTimeout: 10 * time.Minute},
 		Pace:      defaultPace(),
-		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour},
+		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour, PerMinute: 60, PerHour: 600, PerDay: 3000},
 		Pairing:   pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
 		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute},
 		Device:    deviceConfig{Name: "whatsappd"},
 		Slack:     slackConfig{Channel: "whatsapp_services"},
 		Log:       logConfig{Level: "info", Format: "auto"},
 	}
+}
+
+// limits returns how many numbers WhatsApp may be asked about; none while pacing is off.
+func (c Config) limits() session.CheckLimits {
+	if c.Pace.Off {
+		return session.CheckLimits{}
+	}
+	return session.CheckLimits{PerMinute: c.Check.PerMinute, PerHour: c.Check.PerHour, PerDay: c.Check.PerDay}
 }
 
 // tokens returns the tokens that callers may use. None means that the daemon cannot serve.

@@ -39,7 +39,7 @@ func TestDefaultsAreThePromisedOnes(t *testing.T) {
 	require.Equal(t, "./data", cfg.DataDir)
 	require.Empty(t, cfg.tokens())
 	require.Equal(t, taskConfig{MaxAge: 10 * time.Minute, WhenDisconnected: "wait", Retention: 168 * time.Hour, DeliveryTimeout: 10 * time.Minute}, cfg.Task)
-	require.Equal(t, checkConfig{CachePositive: 720 * time.Hour, CacheNegative: 24 * time.Hour}, cfg.Check)
+	require.Equal(t, checkConfig{CachePositive: 720 * time.Hour, CacheNegative: 24 * time.Hour, PerMinute: 60, PerHour: 600, PerDay: 3000}, cfg.Check)
 	require.Equal(t, pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"}, cfg.Pairing)
 	require.Equal(t, "whatsappd", cfg.Device.Name)
 	require.Equal(t, "whatsapp_services", cfg.Slack.Channel)
@@ -68,7 +68,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 		"task.max_age": "1m", "task.when_disconnected": "fail", "task.retention": "1h", "task.delivery_timeout": "5m",
 		"pace.off": "true", "pace.cold_gap_min": "1s", "pace.cold_gap_max": "2s", "pace.warm_gap_min": "1ms", "pace.warm_gap_max": "2ms",
 		"pace.per_minute": "1", "pace.per_hour": "2", "pace.per_day": "3", "pace.settle": "1s", "pace.quiet_from": "22:00", "pace.quiet_to": "07:30",
-		"check.cache_positive": "0", "check.cache_negative": "0s",
+		"check.cache_positive": "0", "check.cache_negative": "0s", "check.per_minute": "1", "check.per_hour": "2", "check.per_day": "3",
 		"pairing.auto": "false", "pairing.rounds": "0", "pairing.terminal": "never",
 		"reconnect.max_pause": "2m",
 		"device.name":         "office", "callback.allow": "hook:8080, 10.0.0.0/8", "callback.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",

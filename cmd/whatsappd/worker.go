@@ -185,6 +185,8 @@ func failed(err error) task.Outcome {
 	switch e.Retry {
 	case session.RetryNever:
 		outcome = task.Never(e.Code, e.Error())
+	case session.RetryPace:
+		outcome = task.Paced(e.Code, e.Error(), e.After)
 	case session.RetryLater:
 		outcome.Counts = true
 	}
