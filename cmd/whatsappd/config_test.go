@@ -87,7 +87,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 	require.Equal(t, []string{goodToken, goodToken + "2"}, cfg.tokens())
 	require.Equal(t, []string{"hook:8080", "10.0.0.0/8"}, cfg.Callback.Allow)
 	require.Len(t, cfg.Callback.secrets(), 1)
-	require.Zero(t, cfg.Check)
+	require.Equal(t, checkConfig{PerMinute: 1, PerHour: 2, PerDay: 3}, cfg.Check)
 	again, err := loadConfig("", values, nil, files{}.read)
 	require.NoError(t, err)
 	require.Equal(t, cfg, again, "the command line sets the same")
