@@ -55,8 +55,14 @@ type outgoing struct {
 	Plaintext []byte `json:"plaintext"`
 }
 
-// compose makes the content of a message. own says whether the account wrote the message with an ID itself.
-func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.Message, outgoing, error) {
+// history is what a phone knows of older messages.
+type history interface {
+	wrote(id string) bool
+	textOf(id string) string // what it shows under an ID
+}
+
+// compose makes the content of a message that an account writes to another.
+func compose(m Message, author, recipient types.JID, known history) (*waE2E.Message, outgoing, error) {
 	changes := 0
 	for _, id := range []string{m.ReplyTo, m.Edit, m.Revoke, m.React, m.Forge} {
 		if id != "" {
@@ -65,7 +71,7 @@ func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.M
 	}
 	key := func(id string) *waCommon.MessageKey {
 		return &waCommon.MessageKey{
-			RemoteJID: proto.String(recipient.String()), FromMe: proto.Bool(own(id)), ID: proto.String(id),
+			RemoteJID: proto.String(recipient.String()), FromMe: proto.Bool(known.wrote(id)), ID: proto.String(id),
 		}
 	}
 	out := outgoing{Stanza: stanzaText}
@@ -77,6 +83,8 @@ func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.M
 	case m.Forge != "":
 		message, err := forge(m.Forge, m.Text)
 		return message, out, err
+	case m.Revoke != "" && !known.wrote(m.Revoke), m.Edit != "" && !known.wrote(m.Edit):
+		return nil, out, fmt.Errorf("the account did not write message %s%s, so it cannot change it", m.Edit, m.Revoke)
 	case m.Revoke != "":
 		out.Edit = editRevoke
 		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
@@ -84,21 +92,29 @@ func compose(m Message, recipient types.JID, own func(id string) bool) (*waE2E.M
 		}}, out, nil
 	case m.Edit != "":
 		out.Edit = editText
-		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+		edit := &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
 			Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), Key: key(m.Edit), TimestampMS: proto.Int64(time.Now().UnixMilli()),
 			EditedMessage: &waE2E.Message{Conversation: proto.String(m.Text)},
-		}}, out, nil
+		}}
+		return &waE2E.Message{EditedMessage: &waE2E.FutureProofMessage{Message: edit}}, out, nil
 	case m.React != "":
 		out.Stanza = stanzaReaction
+		if m.Text == "" { // takes it back
+			out.Edit = editRevoke
+		}
 		return &waE2E.Message{ReactionMessage: &waE2E.ReactionMessage{
 			Key: key(m.React), Text: proto.String(m.Text), SenderTimestampMS: proto.Int64(time.Now().UnixMilli()),
 		}}, out, nil
 	case m.ReplyTo != "":
+		wrote := recipient
+		if known.wrote(m.ReplyTo) {
+			wrote = author
+		}
 		return &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{
 			Text: proto.String(m.Text),
 			ContextInfo: &waE2E.ContextInfo{
-				StanzaID: proto.String(m.ReplyTo), Participant: proto.String(recipient.String()),
-				QuotedMessage: &waE2E.Message{Conversation: proto.String("")},
+				StanzaID: proto.String(m.ReplyTo), Participant: proto.String(wrote.String()),
+				QuotedMessage: &waE2E.Message{Conversation: proto.String(known.textOf(m.ReplyTo))},
 			},
 		}}, out, nil
 	default:

@@ -59,6 +59,31 @@ func (c *Control) changeLID(r *http.Request) (AccountInfo, error) {
 	return c.Server.Account(number(r))
 }
 
+// identitiesRequest says by which addresses clients know an account.
+type identitiesRequest struct {
+	// Identities is "number", "lid" or empty for both.
+	Identities string `json:"identities"`
+}
+
+func (c *Control) setIdentities(r *http.Request, in identitiesRequest) (done, error) {
+	return ok(c.Server.SetIdentities(number(r), in.Identities))
+}
+
+// preKeysRequest says how many one-time keys an account has left.
+type preKeysRequest struct {
+	// Left is for each client linked to the account, which is told when they are few, and for its virtual devices together;
+	// a negative number gives these as many as anybody wants.
+	Left int `json:"left"`
+}
+
+func (c *Control) setPreKeys(r *http.Request, in preKeysRequest) (done, error) {
+	return ok(c.Server.SetPreKeys(number(r), in.Left))
+}
+
+func (c *Control) refreshDevices(r *http.Request) (done, error) {
+	return ok(c.Server.RefreshDevices(number(r)))
+}
+
 func (c *Control) addCompanion(r *http.Request) (AccountInfo, error) {
 	if err := c.Server.AddCompanion(number(r)); err != nil {
 		return AccountInfo{}, err

@@ -104,7 +104,7 @@ func (p *pairing) countersigned(o *offer, iq *waBinary.Node) (*device, error) {
 func (s *Server) register(c *conn, d *device) {
 	registered := s.decide(c.pairing, nil, func() {
 		d.account.devices[d.id] = d
-		s.tellOwnDevices(d.account, d)
+		s.tellLinked("add", d)
 		s.note(Event{What: "paired", From: d.account.number, Device: d.id})
 		if f, met := s.meet(moment{at: "paired", account: d.account.number}); met {
 			s.end(c, f.Do, f.Code)

@@ -56,10 +56,8 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 	if err := spec.Behaviour.check(); err != nil {
 		return err
 	}
-	switch spec.Identities {
-	case "", numberOnly, lidOnly:
-	default:
-		return fmt.Errorf("identities must be %q, %q or empty, not %q", numberOnly, lidOnly, spec.Identities)
+	if err := checkIdentities(spec.Identities); err != nil {
+		return err
 	}
 	for _, alias := range spec.Aliases {
 		if err := checkNumber(alias); err != nil {
@@ -76,10 +74,8 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 		a = s.directory.add(spec.Number)
 	}
 	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
-	a.identities, a.limits, a.aliases, a.passkey = spec.Identities, spec.Limits, spec.Aliases, spec.Passkey
-	for _, alias := range spec.Aliases {
-		s.directory.byAlias[alias] = a
-	}
+	a.identities, a.limits, a.passkey = spec.Identities, spec.Limits, spec.Passkey
+	s.directory.alias(a, spec.Aliases)
 	a.addCompanions(spec.Companions)
 	s.changed()
 	return nil
@@ -90,6 +86,27 @@ const (
 	numberOnly = "number"
 	lidOnly    = "lid"
 )
+
+func checkIdentities(identities string) error {
+	switch identities {
+	case "", numberOnly, lidOnly:
+		return nil
+	}
+	return fmt.Errorf("identities must be %q, %q or empty, not %q", numberOnly, lidOnly, identities)
+}
+
+// alias has look-ups find an account under other forms of its number, and no longer under those it had.
+func (d directory) alias(a *account, aliases []string) {
+	for _, old := range a.aliases {
+		if d.byAlias[old] == a {
+			delete(d.byAlias, old)
+		}
+	}
+	a.aliases = aliases
+	for _, alias := range aliases {
+		d.byAlias[alias] = a
+	}
+}
 
 // maxCompanions bounds the virtual devices beside a phone. Accounts can link four; two are left for clients.
 const maxCompanions = 2

@@ -163,6 +163,7 @@ func (s *Server) forget(d *device) *conn {
 	c := d.conn
 	delete(d.account.devices, d.id)
 	d.conn, d.waiting, d.inFlight = nil, nil, 0
+	s.tellLinked("remove", d)
 	s.note(Event{What: "removed", From: d.account.number, Device: d.id})
 	s.changed()
 	return c

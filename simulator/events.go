@@ -13,13 +13,14 @@ const maxEvents = 20_000
 type Event struct {
 	Seq int       `json:"seq"` // 1 for the first
 	At  time.Time `json:"at"`
-	// What is "paired", "login", "gone", "removed", "message", "receipt", "presence", "typing" or "fault".
+	// What is "paired", "login", "gone", "removed", "message", "given-up", "receipt", "presence", "typing", "notice" or
+	// "fault".
 	What   string `json:"what"`
 	From   string `json:"from,omitempty"` // number
 	To     string `json:"to,omitempty"`   // number
 	Device uint16 `json:"device,omitempty"`
 	ID     string `json:"id,omitempty"`   // of the message
-	Kind   string `json:"kind,omitempty"` // of the receipt, presence, typing or fault
+	Kind   string `json:"kind,omitempty"` // of the receipt, presence, typing, notice or fault
 	Text   string `json:"text,omitempty"`
 }
 

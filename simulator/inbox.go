@@ -10,16 +10,19 @@ import (
 // Entry is a message as a virtual device shows it. The same message may come more than once; it is shown once.
 type Entry struct {
 	ID         string `json:"id"`
-	From       string `json:"from"`               // number of the sender
-	FromDevice uint16 `json:"from_device"`        // the sender's device
-	Device     uint16 `json:"device"`             // the device that decrypted it, 0 for the phone
-	SentTo     string `json:"sent_to,omitempty"`  // for the copy of a message that this account sent: the recipient's number
-	Kind       string `json:"kind"`               // "text", the kind of its file, or "other" for what the simulator does not show
-	Text       string `json:"text,omitempty"`     // of a file: its caption
-	File       *File  `json:"file,omitempty"`     // what came with it; Server.Content has the content
-	ReplyTo    string `json:"reply_to,omitempty"` // ID of the message it answers
-	Edited     bool   `json:"edited,omitempty"`   // Text is the newest
-	Revoked    bool   `json:"revoked,omitempty"`  // deleted by its author: no text any more
+	From       string `json:"from"`              // number of the sender
+	FromDevice uint16 `json:"from_device"`       // the sender's device
+	Device     uint16 `json:"device"`            // the device that decrypted it, 0 for the phone
+	SentTo     string `json:"sent_to,omitempty"` // for the copy of a message that this account sent: the recipient's number
+	// Kind is "text", the kind of its file, or "other" for what the simulator does not show. A change of a message that is not
+	// here, such as a reaction to one that the account wrote itself, is a "reaction", "edit" or "revoke", and ReplyTo names
+	// the message.
+	Kind    string `json:"kind"`
+	Text    string `json:"text,omitempty"`     // of a file: its caption
+	File    *File  `json:"file,omitempty"`     // what came with it; Server.Content has the content
+	ReplyTo string `json:"reply_to,omitempty"` // ID of the message it answers
+	Edited  bool   `json:"edited,omitempty"`   // Text is the newest
+	Revoked bool   `json:"revoked,omitempty"`  // deleted by its author: no text any more
 	// Reactions are emojis by the number of who reacted.
 	Reactions  map[string]string `json:"reactions,omitempty"`
 	Duplicates int               `json:"duplicates"` // how often it came again under the same ID
@@ -64,7 +67,7 @@ func (b *inbox) change(e Entry, target string, apply func(*Entry)) bool {
 			return true
 		}
 	}
-	e.Kind = "other"
+	e.ReplyTo = target
 	return b.add(e)
 }
 

@@ -1,11 +1,8 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
-
-	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
 // Limits are what WhatsApp holds against an account. The real rules are not public: what is modelled here is what clients
@@ -14,7 +11,8 @@ type Limits struct {
 	// LockedUntil is the end of a reach-out lock: until then, a message to somebody who never wrote to the account is
 	// refused with 463.
 	LockedUntil time.Time `json:"locked_until,omitzero"`
-	// Notice tells the account's clients when the lock begins and when it ends.
+	// Notice tells the account's clients when the lock begins and when it ends, and when the quota of new chats nears its
+	// end. Without it they can only ask, or learn it by the refusals.
 	Notice bool `json:"notice,omitempty"`
 	// NewChats is how many strangers the account can write to before more of them are refused with 463. 0 is no bound.
 	NewChats int `json:"new_chats,omitempty"`
@@ -46,30 +44,17 @@ func (s *Server) SetLimits(number string, limits Limits) error {
 	a.limits = limits
 	left := time.Until(limits.LockedUntil)
 	if limits.Notice && left > 0 {
-		s.tellLock(a, limits.LockedUntil, true)
+		s.tellLock(a, a.reachOutLock())
 		s.laterLocked(Duration(left), func() {
 			if a.limits == limits {
-				s.tellLock(a, limits.LockedUntil, false)
+				s.tellLock(a, reachOutLock{})
 			}
 		})
 	} else if limits.Notice && time.Now().Before(before.LockedUntil) {
-		s.tellLock(a, time.Time{}, false)
+		s.tellLock(a, reachOutLock{})
 	}
 	s.changed()
 	return nil
-}
-
-// tellLock tells an account's clients that a reach-out lock has begun or ended. Source of the shape: the mex notification
-// that whatsmeow reads. Call with s.mu held.
-func (s *Server) tellLock(a *account, until time.Time, active bool) {
-	lock := map[string]any{"is_active": active, "enforcement_type": "BIZ_COMMERCE_VIOLATION_ALCOHOL"}
-	if active {
-		lock["time_enforcement_ends"] = fmt.Sprint(until.Unix())
-	}
-	update, _ := json.Marshal(map[string]any{"data": map[string]any{"xwa2_notify_account_reachout_timelock": lock}}) // cannot fail
-	s.notify(a, waBinary.Attrs{"from": server, "type": "mex"}, waBinary.Node{
-		Tag: "update", Attrs: waBinary.Attrs{"op_name": "NotificationUserReachoutTimelockUpdate"}, Content: update,
-	})
 }
 
 // mayReach says whether an account may write to another, 0, or the ack error. Call with s.mu held.
@@ -83,24 +68,31 @@ func (a *account) mayReach(to *account, withToken bool) int {
 	if a.limits.Tokens && !withToken {
 		return ackReachOut
 	}
-	if a.limits.NewChats > 0 && !a.chats[to.number].reached {
-		strangers := 0
-		for _, c := range a.chats {
-			if c.reached && !c.wrote {
-				strangers++
-			}
-		}
-		if strangers >= a.limits.NewChats {
-			return ackReachOut
-		}
+	if a.limits.NewChats > 0 && !a.chats[to.number].reached && a.strangers() >= a.limits.NewChats {
+		return ackReachOut
 	}
 	return 0
 }
 
+// strangers counts those the account has written to who never wrote to it. Call with Server.mu held.
+func (a *account) strangers() int {
+	count := 0
+	for _, c := range a.chats {
+		if c.reached && !c.wrote {
+			count++
+		}
+	}
+	return count
+}
+
 // meetPeople remembers that one account has written to another. Call with s.mu held.
 func (s *Server) meetPeople(author, recipient *account) {
+	before := author.newChats().Status
 	author.know(recipient, func(c *chat) { c.reached = true })
 	recipient.know(author, func(c *chat) { c.wrote = true })
+	if quota := author.newChats(); author.limits.Notice && quota.Status != before {
+		s.tellNewChats(author, quota)
+	}
 }
 
 func (a *account) know(other *account, change func(*chat)) {

@@ -25,17 +25,19 @@ type account struct {
 	nextDevice uint16             // device numbers grow and are never reused
 	keyIndex   uint32             // of the last linked device
 
-	behaviour  Behaviour // what its virtual devices do with messages
-	identities string    // by which addresses it is known: both when empty, numberOnly or lidOnly
-	aliases    []string
-	limits     Limits
-	passkey    bool              // clients must prove a passkey to be linked
-	chats      map[string]chat   // by the other's number
-	tokens     map[string][]byte // privacy tokens it gave, by the other's number
-	online     bool              // its phone is being used
-	away       bool              // its virtual devices have no network
-	held       []heldArrival     // what came for them meanwhile
-	read       int               // messages of clients since it had its phone
+	behaviour   Behaviour // what its virtual devices do with messages
+	identities  string    // by which addresses it is known: both when empty, numberOnly or lidOnly
+	aliases     []string
+	limits      Limits
+	passkey     bool              // clients must prove a passkey to be linked
+	chats       map[string]chat   // by the other's number
+	tokens      map[string][]byte // privacy tokens it gave, by the other's number
+	online      bool              // its phone is being used
+	lastSeen    time.Time         // when it last was, zero for never
+	preKeysLeft *int              // one-time keys its virtual devices have left, nil for enough
+	away        bool              // its virtual devices have no network
+	held        []heldArrival     // what came for them meanwhile
+	read        int               // messages of clients since it had its phone
 }
 
 // device is one end of Signal sessions: the virtual phone, or a client that linked itself.

@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -11,6 +13,7 @@ import (
 
 // notify sends a notification to every client linked to an account. Call with s.mu held.
 func (s *Server) notify(a *account, attrs waBinary.Attrs, children ...waBinary.Node) {
+	s.note(Event{What: "notice", To: a.number, Kind: fmt.Sprint(attrs["type"])})
 	for _, d := range a.devices {
 		if d.linked() {
 			s.notifyDevice(d, attrs, children...)
@@ -26,6 +29,19 @@ func (s *Server) notifyDevice(d *device, attrs waBinary.Attrs, children ...waBin
 	s.post(d, notificationKey(id), waBinary.Node{Tag: "notification", Attrs: attrs, Content: children})
 }
 
+// notifyOf tells the clients of an account something about another one. It is named by its number, as the real server names
+// it as far as clients show, unless its number is hidden. Call with s.mu held.
+func (s *Server) notifyOf(a, to *account, kind string, child waBinary.Node) {
+	attrs := waBinary.Attrs{"from": a.jid(), "lid": a.lidJID(), "type": kind}
+	switch a.identities {
+	case numberOnly:
+		delete(attrs, "lid")
+	case lidOnly:
+		attrs["from"] = a.lidJID()
+	}
+	s.notify(to, attrs, child)
+}
+
 // acquaintances returns the accounts that have written to an account or got something from it. Call with s.mu held.
 func (s *Server) acquaintances(a *account) []*account {
 	var others []*account
@@ -38,14 +54,33 @@ func (s *Server) acquaintances(a *account) []*account {
 }
 
 // ChangePhone gives an account a new phone: another identity, no sessions, no virtual companions. Whoever chatted with it is
-// told that its identity changed. Clients linked to the account are removed, as a new phone knows none.
+// told that its identity changed. Clients linked to the account are removed, as a new phone knows none. What is on its way
+// to the old phone reaches the new one, which cannot open it and asks again.
 func (s *Server) ChangePhone(number string) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	a, err := s.directory.registeredAccount(number)
 	if err != nil {
+		s.mu.Unlock()
 		return fmt.Errorf("change phone: %w", err)
 	}
+	old := s.virtual(a.devices[0])
+	s.mu.Unlock()
+	done := make(chan struct{})
+	s.enqueue(&old.jobs, func(context.Context) { // between two messages
+		defer close(done)
+		s.changePhone(a)
+	})
+	select {
+	case <-done:
+		return nil
+	case <-s.ctx.Done():
+		return errors.New("change phone: simulator closed")
+	}
+}
+
+func (s *Server) changePhone(a *account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, d := range a.devices {
 		if id == 0 {
 			continue
@@ -59,17 +94,41 @@ func (s *Server) ChangePhone(number string) error {
 		delete(a.devices, id)
 	}
 	a.identity = keys.NewKeyPair()
-	shown := newInbox() // a new phone restores its messages
-	if old := a.devices[0].signal; old != nil {
-		old.mu.Lock()
-		shown = old.inbox
-		old.mu.Unlock()
-	}
+	old := s.virtual(a.devices[0])
 	a.devices[0] = &device{account: a}
-	s.virtual(a.devices[0]).inbox = shown
+	restored := s.virtual(a.devices[0]) // with its messages, not its keys
+	old.mu.Lock()
+	restored.inbox, restored.written = old.inbox, old.written
+	old.mu.Unlock()
 	for _, other := range s.acquaintances(a) {
-		s.notify(other, waBinary.Attrs{"from": a.jid(), "type": "encrypt"}, waBinary.Node{Tag: "identity"})
+		s.notifyOf(a, other, "encrypt", waBinary.Node{Tag: "identity"})
 	}
+	s.changed()
+}
+
+// current returns the device that took the place of a virtual one, as a new phone does, or the device itself.
+func (s *Server) current(d *device, signal *signalDevice) (*device, *signalDevice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := d.account.devices[d.id]; now != nil && now != d && !now.linked() {
+		return now, s.virtual(now)
+	}
+	return d, signal
+}
+
+// SetIdentities changes by which addresses clients know an account, as [AccountSpec.Identities] says, in the middle of a
+// chat too. Nobody is told: clients learn it from the next stanza that names both.
+func (s *Server) SetIdentities(number, identities string) error {
+	if err := checkIdentities(identities); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.directory.registeredAccount(number)
+	if err != nil {
+		return fmt.Errorf("set identities: %w", err)
+	}
+	a.identities = identities
 	s.changed()
 	return nil
 }
@@ -129,8 +188,20 @@ func (s *Server) RemoveCompanion(number string, id uint16) error {
 	return nil
 }
 
-// tellDevice tells acquaintances that an account has one device more or less. The hashes are of all its devices, by number
-// and by LID. Source: handleDeviceNotification of whatsmeow. Call with s.mu held.
+// RefreshDevices tells whoever chatted with an account that its list of devices changed, and not how.
+func (s *Server) RefreshDevices(number string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.directory.registeredAccount(number)
+	if err != nil {
+		return fmt.Errorf("refresh devices: %w", err)
+	}
+	s.tellDevice("update", a.devices[0])
+	return nil
+}
+
+// tellDevice tells acquaintances that an account has one device more or less, or ("update") that they should ask. The hashes
+// are of all its devices, by number and by LID. Source: handleDeviceNotification of whatsmeow. Call with s.mu held.
 func (s *Server) tellDevice(change string, d *device) {
 	a := d.account
 	var byNumber, byLID []types.JID
@@ -145,8 +216,15 @@ func (s *Server) tellDevice(change string, d *device) {
 		}}},
 	}
 	for _, other := range s.acquaintances(a) {
-		s.notify(other, waBinary.Attrs{"from": a.jid(), "lid": a.lidJID(), "type": "devices"}, n)
+		s.notifyOf(a, other, "devices", n)
 	}
+}
+
+// tellLinked tells everybody concerned that a client was linked to an account ("add"), or is not any more ("remove"). Call
+// with s.mu held.
+func (s *Server) tellLinked(change string, d *device) {
+	s.tellOwnDevices(d.account, d)
+	s.tellDevice(change, d)
 }
 
 // tellOwnDevices tells the clients of an account which devices it has now, all but one that knows. Source:
@@ -166,37 +244,4 @@ func (s *Server) tellOwnDevices(a *account, but *device) {
 			s.notifyDevice(d, waBinary.Attrs{"from": a.jid(), "type": "account_sync"}, list)
 		}
 	}
-}
-
-// prekeysLow is how many one-time keys a client has left when it is told. whatsmeow uploads more below 5.
-const prekeysLow = 4
-
-// tellPrekeys tells a client that it runs out of one-time keys. Call with s.mu held.
-func (s *Server) tellPrekeys(d *device) {
-	if left := len(d.prekeys.oneTime); left <= prekeysLow {
-		s.notifyDevice(d, waBinary.Attrs{"from": server, "type": "encrypt"},
-			waBinary.Node{Tag: "count", Attrs: waBinary.Attrs{"value": left}})
-	}
-}
-
-// GiveToken lets an account give another its privacy token, which opens the way to a first message. It returns the token.
-func (s *Server) GiveToken(from, to string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, other, err := s.directory.pair(from, to)
-	if err != nil {
-		return nil, fmt.Errorf("give token: %w", err)
-	}
-	token := randomBytes(24)
-	a.know(other, func(*chat) {})
-	if a.tokens == nil {
-		a.tokens = map[string][]byte{}
-	}
-	a.tokens[to] = token
-	s.notify(other, waBinary.Attrs{"from": a.jid(), "sender_lid": a.lidJID(), "type": "privacy_token"},
-		waBinary.Node{Tag: "tokens", Content: []waBinary.Node{{
-			Tag: "token", Attrs: waBinary.Attrs{"type": "trusted_contact", "t": now()}, Content: token,
-		}}})
-	s.changed()
-	return token, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // server is the address the server speaks from.
@@ -86,18 +87,35 @@ func (s *Server) postMessage(to, from *device, id string, n waBinary.Node) {
 	s.post(to, key, n)
 }
 
-// damaged returns a copy of a message stanza with one bit of each ciphertext turned.
+// damaged returns a copy of a message stanza with one bit of each authentication code turned: the ratchet does not move.
 func damaged(n waBinary.Node) waBinary.Node {
 	children := slices.Clone(n.GetChildren())
 	for i := range children {
 		if children[i].Tag == "enc" {
 			ciphertext := slices.Clone(content(&children[i]))
-			ciphertext[len(ciphertext)-1] ^= 1 // in the authentication code: the ratchet does not move
+			ciphertext[endOfCode(text(&children[i], "type"), ciphertext)] ^= 1
 			children[i].Content = ciphertext
 		}
 	}
 	n.Content = children
 	return n
+}
+
+// endOfCode finds the last byte of the authentication code in a ciphertext. It is the last byte of a message in a session,
+// which a first message has as its field 4.
+func endOfCode(kind string, ciphertext []byte) int {
+	const version, sealed = 1, 4
+	for at := version; kind == firstMessages && at < len(ciphertext); {
+		field, _, size := protowire.ConsumeField(ciphertext[at:])
+		if size < 0 {
+			break
+		}
+		at += size
+		if field == sealed {
+			return at - 1
+		}
+	}
+	return len(ciphertext) - 1
 }
 
 // deliverWaiting begins to send a client that just became active what came in while it was away: how much there is, the

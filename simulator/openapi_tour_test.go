@@ -22,21 +22,23 @@ import (
 // passkey request.
 func controlExamples() map[string]string {
 	return map[string]string{
-		"POST /v1/restart":                     `{"pause":"10ms"}`,
-		"POST /v1/accounts":                    `{"number":"4915100000001","name":"Bea","companions":1,"behaviour":{"receipts":"read","read_after":"100ms","reply":"thanks"}}`,
-		"POST /v1/accounts/range":              `{"like":{"number":"49152000","unregistered":true},"count":100}`,
-		"POST /v1/accounts/{number}/behaviour": `{"receipts":"read","keywords":{"price":"It is free."},"types":true}`,
-		"POST /v1/accounts/{number}/limits":    `{"locked_until":"2099-01-01T00:00:00Z","new_chats":50}`,
-		"POST /v1/accounts/{number}/away":      `{"away":false}`,
-		"POST /v1/accounts/{number}/scan":      `{"code":"2@ref,noise,identity,secret"}`,
-		"POST /v1/accounts/{number}/code":      `{"code":"ABCD-EFGH"}`,
-		"POST /v1/accounts/{number}/passkey":   `{"request":{"challenge":"AAAA","timeout":600000,"rpId":"whatsapp.com","allowCredentials":[],"userVerification":"required","extensions":{}}}`,
-		"POST /v1/accounts/{number}/kick":      `{"mode":"drop"}`,
-		"POST /v1/accounts/{number}/write":     `{"to":"5511900000001","text":"hello"}`,
-		"POST /v1/accounts/{number}/tokens":    `{"to":"5511900000001"}`,
-		"POST /v1/accounts/{number}/online":    `{"online":true}`,
-		"POST /v1/accounts/{number}/typing":    `{"to":"5511900000001","typing":true}`,
-		"POST /v1/faults":                      `[{"at":"message","do":"late-ack","account":"5511900000001","delay":"100ms","times":1}]`,
+		"POST /v1/restart":                      `{"pause":"10ms"}`,
+		"POST /v1/accounts":                     `{"number":"4915100000001","name":"Bea","companions":1,"behaviour":{"receipts":"read","read_after":"100ms","reply":"thanks"}}`,
+		"POST /v1/accounts/range":               `{"like":{"number":"49152000","unregistered":true},"count":100}`,
+		"POST /v1/accounts/{number}/behaviour":  `{"receipts":"read","keywords":{"price":"It is free."},"types":true}`,
+		"POST /v1/accounts/{number}/limits":     `{"locked_until":"2099-01-01T00:00:00Z","new_chats":50}`,
+		"POST /v1/accounts/{number}/away":       `{"away":false}`,
+		"POST /v1/accounts/{number}/identities": `{"identities":""}`,
+		"POST /v1/accounts/{number}/prekeys":    `{"left":0}`,
+		"POST /v1/accounts/{number}/code":       `{"code":"ABCD-EFGH"}`,
+		"POST /v1/accounts/{number}/passkey":    `{"request":{"challenge":"AAAA","timeout":600000,"rpId":"whatsapp.com","allowCredentials":[],"userVerification":"required","extensions":{}}}`,
+		"POST /v1/accounts/{number}/scan":       `{"code":"2@ref,noise,identity,secret"}`,
+		"POST /v1/accounts/{number}/kick":       `{"mode":"drop"}`,
+		"POST /v1/accounts/{number}/write":      `{"to":"5511900000001","text":"hello"}`,
+		"POST /v1/accounts/{number}/tokens":     `{"to":"5511900000001"}`,
+		"POST /v1/accounts/{number}/online":     `{"online":true}`,
+		"POST /v1/accounts/{number}/typing":     `{"to":"5511900000001","typing":true}`,
+		"POST /v1/faults":                       `[{"at":"message","do":"late-ack","account":"5511900000001","delay":"100ms","times":1}]`,
 	}
 }
 
@@ -138,6 +140,10 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 	o.call("POST /v1/accounts/{number}/behaviour", account+"/behaviour")
 	o.call("POST /v1/accounts/{number}/limits", account+"/limits")
 	o.call("POST /v1/accounts/{number}/away", account+"/away")
+	o.call("GET /v1/scripts", "/v1/scripts")
+	o.call("POST /v1/accounts/{number}/identities", account+"/identities")
+	o.call("POST /v1/accounts/{number}/prekeys", account+"/prekeys")
+	o.call("POST /v1/accounts/{number}/refresh-devices", account+"/refresh-devices")
 	o.call("POST /v1/accounts/{number}/tokens", account+"/tokens")
 	o.call("POST /v1/accounts/{number}/online", account+"/online")
 	o.call("POST /v1/accounts/{number}/typing", account+"/typing")

@@ -194,8 +194,11 @@ func (s *Server) bundleOf(jid types.JID) (b bundle, code int, reason string) {
 		b = d.takeBundle()
 		s.tellPrekeys(d)
 	} else {
+		left := d.account.takePreKey()
 		s.mu.Unlock()
-		b = signal.mintBundle()
+		if b = signal.mintBundle(); !left {
+			b.oneTime = nil
+		}
 	}
 	s.count(func(counters *Counters) { counters.Bundles++ })
 	s.changed()

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -64,13 +65,16 @@ func (s *Server) tellPresence(d *device, a *account) {
 	n := waBinary.Node{Tag: "presence", Attrs: waBinary.Attrs{"from": a.addressedTo(d)}}
 	if !a.online {
 		n.Attrs["type"], n.Attrs["last"] = "unavailable", "deny"
+		if !a.lastSeen.IsZero() {
+			n.Attrs["last"] = a.lastSeen.Unix()
+		}
 	}
 	d.conn.send(n)
 }
 
 // addressedTo is the address by which a client knows the account.
 func (a *account) addressedTo(d *device) types.JID {
-	if d.byNumber || a.identities == numberOnly {
+	if d.byNumber && a.identities != lidOnly || a.identities == numberOnly {
 		return a.jid()
 	}
 	return a.lidJID()
@@ -83,6 +87,9 @@ func (s *Server) SetOnline(number string, online bool) error {
 	a, err := s.directory.registeredAccount(number)
 	if err != nil {
 		return fmt.Errorf("set online: %w", err)
+	}
+	if a.online && !online {
+		a.lastSeen = time.Now()
 	}
 	a.online = online
 	for c := range s.conns {
@@ -103,7 +110,12 @@ func (s *Server) handleChatState(c *conn, n *waBinary.Node) {
 		s.problem("chat state that names no chat or not one state")
 		return
 	}
-	s.note(Event{What: "typing", From: d.account.number, To: s.numberAt(to), Device: d.id, Kind: firstTag(n)})
+	state := n.GetChildren()[0]
+	kind := state.Tag
+	if kind == "composing" && text(&state, "media") == "audio" {
+		kind = "recording"
+	}
+	s.note(Event{What: "typing", From: d.account.number, To: s.numberAt(to), Device: d.id, Kind: kind})
 }
 
 // Type shows the clients of an account that another one types, or has stopped. Typing is not kept for clients that are away.

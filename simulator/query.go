@@ -135,7 +135,7 @@ func (s *Server) answer(c *conn, d *device, iq *waBinary.Node, space, name strin
 	case "privacy get privacy":
 		c.result(iq, privacySettings())
 	case "privacy set tokens":
-		c.result(iq)
+		s.handleTokens(c, d, iq)
 	case "blocklist get ", "blocklist get list":
 		c.result(iq, waBinary.Node{Tag: "list", Attrs: waBinary.Attrs{"dhash": "none"}})
 	case "abt get props", "w get props":
@@ -154,6 +154,8 @@ func (s *Server) answerSpace(c *conn, d *device, iq *waBinary.Node, space, name 
 		c.result(iq)
 	case "encrypt":
 		s.handleEncrypt(c, d, iq, f)
+	case "w:mex":
+		s.handleMex(c, d, iq)
 	case "urn:xmpp:whatsapp:dirty", "urn:xmpp:whatsapp:push", "urn:xmpp:whatsapp:account", "tos", "status", "w:stats", "w:biz",
 		"disappearing_mode":
 		c.result(iq)

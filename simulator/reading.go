@@ -14,6 +14,7 @@ import (
 type arrival struct {
 	id         string
 	from       *device
+	chat       types.JID // of the copy of a message that an own client sent
 	kind       string
 	ciphertext []byte
 	retries    int // which retry it answers, 0 for none
@@ -29,9 +30,10 @@ func (s *Server) enqueueDecryption(d *device, signal *signalDevice, a arrival) {
 
 // read decrypts a message, shows it in the inbox, and does with it what the account's behaviour says.
 func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a arrival) {
+	d, signal = s.current(d, signal)
 	f, _ := s.meet(moment{at: "open", account: a.from.account.number, peer: d.account.number, device: d.id})
-	if f.Do == "fail" && a.retries < maxRetries {
-		s.askAgain(d, signal, a)
+	if f.Do == "fail" {
+		s.unreadable(d, signal, a)
 		return
 	}
 	plaintext, err := signal.decrypt(ctx, a.from.lidJID(), a.kind, a.ciphertext)
@@ -42,9 +44,7 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 	case err != nil:
 		s.log.Warn("message not decrypted", "number", lastDigits(d.account.number), "device", d.id, "error", err)
 		s.count(func(c *Counters) { c.DecryptFailed++ })
-		if a.retries < maxRetries {
-			s.askAgain(d, signal, a)
-		}
+		s.unreadable(d, signal, a)
 		return
 	}
 	message := new(waE2E.Message)
@@ -66,6 +66,15 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 	if entry.SentTo == "" {
 		s.behave(d, a, entry, fresh)
 	}
+}
+
+// unreadable asks for a message again that could not be opened, or gives it up after so many rounds.
+func (s *Server) unreadable(d *device, signal *signalDevice, a arrival) {
+	if a.retries < maxRetries {
+		s.askAgain(d, signal, a)
+		return
+	}
+	s.note(Event{What: "given-up", From: a.from.account.number, To: d.account.number, Device: d.id, ID: a.id})
 }
 
 // entry begins an inbox entry of a decrypted message, and takes the message out of what it is wrapped in. It is false for
@@ -123,7 +132,15 @@ func (s *Server) describe(entry *Entry, message *waE2E.Message) {
 		}
 		return
 	}
-	if entry.Text == "" {
+	p := message.GetProtocolMessage()
+	switch {
+	case message.GetReactionMessage() != nil:
+		entry.Kind, entry.Text = "reaction", message.GetReactionMessage().GetText()
+	case p.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT:
+		entry.Kind, entry.Text = "edit", editedText(p)
+	case p != nil:
+		entry.Kind = "revoke"
+	case entry.Text == "":
 		entry.Kind = "other"
 	}
 }
@@ -135,7 +152,7 @@ func summaryOf(message *waE2E.Message) string {
 	case message.GetReactionMessage() != nil:
 		return "(reacted) " + message.GetReactionMessage().GetText()
 	case p.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT:
-		return "(edited) " + p.GetEditedMessage().GetConversation() + p.GetEditedMessage().GetExtendedTextMessage().GetText()
+		return "(edited) " + editedText(p)
 	case p != nil:
 		return "(deleted a message)"
 	}
@@ -143,6 +160,11 @@ func summaryOf(message *waE2E.Message) string {
 		return "(" + kind + ") " + caption
 	}
 	return message.GetConversation() + message.GetExtendedTextMessage().GetText()
+}
+
+// editedText is the new text of a message.
+func editedText(p *waE2E.ProtocolMessage) string {
+	return p.GetEditedMessage().GetConversation() + p.GetEditedMessage().GetExtendedTextMessage().GetText()
 }
 
 // changeOf returns what a message does to an older one, and which; nil for a message that stands for itself.
@@ -161,10 +183,7 @@ func changeOf(entry Entry, message *waE2E.Message) (change func(*Entry), target 
 			}
 		}, p.GetKey().GetID()
 	}
-	text := p.GetEditedMessage().GetConversation()
-	if extended := p.GetEditedMessage().GetExtendedTextMessage(); extended != nil {
-		text = extended.GetText()
-	}
+	text := editedText(p)
 	return func(e *Entry) {
 		if e.From == entry.From {
 			e.Text, e.Edited = text, true

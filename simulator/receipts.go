@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -14,6 +15,7 @@ import (
 const (
 	deliveredReceipt = ""
 	readReceipt      = "read"
+	playedReceipt    = "played"
 	retryReceipt     = "retry"
 )
 
@@ -24,20 +26,18 @@ func (s *Server) receipt(from *device, to *account, id, kind string) {
 	s.noteReceipt(from, to, id, kind)
 	for _, d := range to.devices {
 		if d.linked() {
-			s.postReceipt(from, d, id, kind, nil)
+			s.postReceipt(from, d, id, kind, waBinary.Node{})
 		}
 	}
 }
 
-// postReceipt sends one receipt to one client. Call with s.mu held.
-func (s *Server) postReceipt(from, to *device, id, kind string, children []waBinary.Node) {
+// postReceipt sends one receipt to one client; more holds what it has beside the usual attributes. Call with s.mu held.
+func (s *Server) postReceipt(from, to *device, id, kind string, more waBinary.Node) {
 	address := from.addressedAs(from.account.addressedTo(to).Server)
-	n := waBinary.Node{Tag: "receipt", Attrs: waBinary.Attrs{"from": address, "id": id, "t": now()}}
+	n := waBinary.Node{Tag: "receipt", Attrs: waBinary.Attrs{"from": address, "id": id, "t": now()}, Content: more.Content}
+	maps.Copy(n.Attrs, more.Attrs)
 	if kind != deliveredReceipt {
 		n.Attrs["type"] = kind
-	}
-	if children != nil {
-		n.Content = children
 	}
 	key := receiptKey(id, kind, address)
 	f, _ := s.meet(moment{
@@ -73,11 +73,15 @@ func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
 		return // another virtual device: it does not listen for receipts
 	}
 	s.noteReceipt(d, a.from.account, a.id, retryReceipt)
-	s.postReceipt(d, a.from, a.id, retryReceipt, []waBinary.Node{
+	asking := waBinary.Node{Content: []waBinary.Node{
 		{Tag: "retry", Attrs: waBinary.Attrs{"count": a.retries + 1, "id": a.id, "t": now(), "v": 1}},
 		registration,
 		{Tag: "keys", Content: keys},
-	})
+	}}
+	if d.account == a.from.account {
+		asking.Attrs = waBinary.Attrs{"recipient": a.chat}
+	}
+	s.postReceipt(d, a.from, a.id, retryReceipt, asking)
 }
 
 // handleReceipt takes a client's receipt: the message it names has been dealt with, or could not be opened.
@@ -116,7 +120,7 @@ func (s *Server) forward(from *device, to types.JID, id, kind string) {
 	switch kind {
 	case "inactive": // delivered, to an app that is not looked at
 		kind = deliveredReceipt
-	case deliveredReceipt, readReceipt:
+	case deliveredReceipt, readReceipt, playedReceipt:
 	default:
 		return // between own devices
 	}
@@ -129,7 +133,7 @@ func (s *Server) forward(from *device, to types.JID, id, kind string) {
 	s.noteReceipt(from, a, id, kind)
 	for _, d := range a.devices {
 		if d.linked() {
-			s.postReceipt(from, d, id, kind, nil)
+			s.postReceipt(from, d, id, kind, waBinary.Node{})
 		}
 	}
 }
@@ -143,15 +147,23 @@ func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
 	_, _ = fmt.Sscan(text(&retry, "count"), &count) // whatsmeow always sends one
 	s.mu.Lock()
 	d := s.directory.device(author)
-	var signal *signalDevice
-	if d != nil {
-		signal = s.virtual(d)
-	}
-	s.mu.Unlock()
-	if signal == nil {
-		s.problem("retry receipt for a device that is not virtual")
+	if d == nil {
+		s.mu.Unlock()
+		s.problem("retry receipt for a device that is not there")
 		return
 	}
+	s.noteReceipt(client, d.account, id, retryReceipt)
+	signal := s.virtual(d)
+	if signal == nil { // another client wrote it: that one answers
+		forwarded := waBinary.Node{Content: n.GetChildren()}
+		if chat, ok := jidAttr(n, "recipient"); ok {
+			forwarded.Attrs = waBinary.Attrs{"recipient": chat} // of a message to somebody else that an own device could not open
+		}
+		s.postReceipt(client, d, id, retryReceipt, forwarded)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
 	with, err := bundleIn(n)
 	if err != nil {
 		s.problem("retry receipt with bad keys: %v", err)

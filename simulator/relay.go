@@ -21,10 +21,11 @@ type sending struct {
 	id       string
 	from     *device // the client
 	to       types.JID
-	account  *account // the recipient
-	resend   bool     // the answer to a retry receipt
-	token    bool     // the sender has the recipient's privacy token
-	peer     bool     // for the own phone's ears only
+	chat     types.JID // whom it was first written to, when an own device gets its copy again; else the recipient
+	account  *account  // the recipient
+	resend   bool      // the answer to a retry receipt
+	token    bool      // the sender has the recipient's privacy token
+	peer     bool      // for the own phone's ears only
 	copies   []copyFor
 	identity []byte // the sender's device identity, when it came along
 	stanza   string // what kind of message it says it is
@@ -114,6 +115,13 @@ func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) 
 		return nil, errRefused(ackInvalid)
 	}
 	s.nameMessage(n)
+	m.chat = m.to.ToNonAD()
+	if chat, ok := jidAttr(n, "recipient"); ok {
+		m.chat = chat
+	}
+	if err := s.refuseGroup(m.to); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.account = s.directory.account(m.to)
@@ -285,7 +293,7 @@ func (s *Server) handOver(m *sending, one copyFor) {
 	}
 	s.mu.Unlock()
 	s.reach(one.device, signal, arrival{
-		id: m.id, from: m.from, kind: one.kind, ciphertext: one.ciphertext, retries: one.count,
+		id: m.id, from: m.from, chat: m.chat, kind: one.kind, ciphertext: one.ciphertext, retries: one.count,
 	})
 }
 
@@ -324,7 +332,7 @@ func messageFrom(from, to *device, id string, enc waBinary.Node) waBinary.Node {
 		},
 		Content: []waBinary.Node{enc},
 	}
-	if to.byNumber || from.account.identities == numberOnly {
+	if from.account.addressedTo(to).Server == types.DefaultUserServer {
 		delete(n.Attrs, "sender_pn")
 		n.Attrs["from"], n.Attrs["sender_lid"], n.Attrs["addressing_mode"] = from.jid(), from.account.lidJID(), "pn"
 	}

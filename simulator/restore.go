@@ -26,6 +26,7 @@ func saveAccount(a *account) (savedAccount, error) {
 		Number: a.number, LID: a.lid, Name: a.name, About: a.about, Registered: a.registered,
 		NextDevice: a.nextDevice, KeyIndex: a.keyIndex, Behaviour: a.behaviour,
 		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Passkey: a.passkey, Away: a.away, Tokens: maps.Clone(a.tokens),
+		PreKeys: a.preKeysLeft,
 	}
 	if a.chats != nil {
 		saved.Chats = map[string]savedChat{}
@@ -98,7 +99,8 @@ func (saved *savedAccount) restore() (*account, error) {
 		number: saved.Number, lid: saved.LID, name: saved.Name, about: saved.About, registered: saved.Registered,
 		nextDevice: max(1, saved.NextDevice), keyIndex: saved.KeyIndex, behaviour: saved.Behaviour,
 		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, passkey: saved.Passkey, away: saved.Away, tokens: saved.Tokens,
-		devices: map[uint16]*device{},
+		preKeysLeft: saved.PreKeys,
+		devices:     map[uint16]*device{},
 	}
 	for number, c := range saved.Chats {
 		if a.chats == nil {

@@ -30,6 +30,21 @@ type Behaviour struct {
 	NewPhoneAfter int `json:"new_phone_after,omitempty"`
 }
 
+// Scripts returns behaviours by name, for contacts of a kind: "echo", "keyword" (to price and hours), "reads-later" (after
+// 30 s), "never-reads", "blocks", and "new-phone" (after every third message).
+func Scripts() map[string]Behaviour {
+	return map[string]Behaviour{
+		"echo": {Receipts: "read", Types: true, Echo: true},
+		"keyword": {Receipts: "read", Types: true, Reply: "Ask me for the price, or for our hours.", Keywords: map[string]string{
+			"price": "It is 5 euros.", "hours": "We are open from 9 to 5.",
+		}},
+		"reads-later": {Receipts: "read", ReadAfter: Duration(30 * time.Second)},
+		"never-reads": {Receipts: "delivered"},
+		"blocks":      {Blocks: true},
+		"new-phone":   {Receipts: "read", Reply: "Got it.", NewPhoneAfter: 3},
+	}
+}
+
 // check refuses what is not a behaviour.
 func (b Behaviour) check() error {
 	switch b.Receipts {
@@ -90,15 +105,19 @@ func (s *Server) behave(d *device, a arrival, entry Entry, fresh bool) {
 	if b.Receipts != "none" {
 		s.receipt(d, a.from.account, a.id, deliveredReceipt)
 	}
-	answer := ""
-	if d.id == 0 && fresh && a.from.linked() && entry.Kind == "text" {
-		answer = b.answer(entry.Text)
-		s.maybeChangePhone(d, b.NewPhoneAfter)
-	}
-	if b.Receipts != "read" && answer == "" {
+	if d.id != 0 { // it is read once, on the phone
 		return
 	}
-	s.spawn(func(ctx context.Context) { s.react(ctx, d, a, b, answer) })
+	answer, meant := "", fresh && a.from.linked() && entry.Kind == "text"
+	if meant {
+		answer = b.answer(entry.Text)
+	}
+	s.spawn(func(ctx context.Context) {
+		s.react(ctx, d, a, b, answer)
+		if meant {
+			s.maybeChangePhone(d.account, b.NewPhoneAfter)
+		}
+	})
 }
 
 // react reads a message and answers it, after the pause the behaviour wants.
@@ -125,24 +144,23 @@ func (s *Server) react(ctx context.Context, d *device, a arrival, b Behaviour, a
 	}
 }
 
-// maybeChangePhone gives the account a new phone once it has read so many messages of clients.
-func (s *Server) maybeChangePhone(d *device, after int) {
+// maybeChangePhone gives an account a new phone once it has read so many messages of clients.
+func (s *Server) maybeChangePhone(a *account, after int) {
 	if after == 0 {
 		return
 	}
 	s.mu.Lock()
-	d.account.read++
-	due := d.account.read >= after
+	a.read++
+	due := a.read >= after
 	if due {
-		d.account.read = 0
+		a.read = 0
 	}
 	s.mu.Unlock()
-	if due {
-		s.spawn(func(context.Context) {
-			if err := s.ChangePhone(d.account.number); err != nil {
-				s.problem("change of a phone: %v", err)
-			}
-		})
+	if !due {
+		return
+	}
+	if err := s.ChangePhone(a.number); err != nil && s.ctx.Err() == nil {
+		s.problem("change of a phone: %v", err)
 	}
 }
 

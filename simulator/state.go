@@ -41,6 +41,7 @@ type savedAccount struct {
 	Limits     Limits    `json:"limits,omitzero"`
 	Passkey    bool      `json:"passkey,omitempty"`
 	Away       bool      `json:"away,omitempty"`
+	PreKeys    *int      `json:"prekeys,omitempty"`
 	// Chats and Tokens are keyed by the other's number.
 	Chats   map[string]savedChat `json:"chats,omitempty"`
 	Tokens  map[string][]byte    `json:"tokens,omitempty"`

@@ -34,9 +34,9 @@ func (s *Server) Send(ctx context.Context, from string, m Message) (id string, e
 		s.mu.Unlock()
 		return "", err
 	}
-	signal, to := s.virtual(author.devices[0]), recipient.lidJID()
+	signal, by, to := s.virtual(author.devices[0]), author.lidJID(), recipient.lidJID()
 	s.mu.Unlock()
-	message, out, err := s.content(m, to, signal)
+	message, out, err := s.content(m, by, to, signal)
 	if err != nil {
 		return "", err
 	}
@@ -47,11 +47,11 @@ func (s *Server) Send(ctx context.Context, from string, m Message) (id string, e
 }
 
 // content makes the content of a message.
-func (s *Server) content(m Message, to types.JID, signal *signalDevice) (*waE2E.Message, outgoing, error) {
+func (s *Server) content(m Message, by, to types.JID, signal *signalDevice) (*waE2E.Message, outgoing, error) {
 	if m.Attachment != nil {
 		return s.attach(m)
 	}
-	return compose(m, to, signal.wrote)
+	return compose(m, by, to, signal)
 }
 
 // pair finds two accounts that are on WhatsApp.
@@ -93,6 +93,7 @@ func newMessageID() string {
 
 // writeTo encrypts a message for every device of the recipient and for the author's linked clients.
 func (s *Server) writeTo(ctx context.Context, phone *device, signal *signalDevice, recipient *account, message *waE2E.Message, out outgoing) error {
+	phone, signal = s.current(phone, signal)
 	var err error
 	if out.Plaintext, err = proto.Marshal(message); err != nil {
 		return err
@@ -233,4 +234,22 @@ func (d *signalDevice) sent(id string) (outgoing, bool) {
 func (d *signalDevice) wrote(id string) bool {
 	_, ok := d.sent(id)
 	return ok
+}
+
+// textOf returns the text that a message of the device's chats has, written or read; "" when it is not known.
+func (d *signalDevice) textOf(id string) string {
+	if out, ok := d.sent(id); ok {
+		message := new(waE2E.Message)
+		if proto.Unmarshal(out.Plaintext, message) == nil {
+			return summaryOf(message)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, entry := range d.inbox.entries {
+		if entry.ID == id {
+			return entry.Text
+		}
+	}
+	return ""
 }

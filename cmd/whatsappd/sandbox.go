@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,13 +18,33 @@ import (
 	"whatsappd/simulator"
 )
 
-// The numbers of the sandbox. They are from the range that is kept free for fiction.
+// The numbers of the sandbox that have a part of their own. They are from the range that is kept free for fiction.
 const (
 	sandboxPhone    = "15550100100" // the phone that pairs: yours
 	sandboxAna      = "15550100101" // reads what she gets and answers
-	sandboxBen      = "15550100102" // gets messages and never reads them
 	sandboxStranger = "15550100103" // is not on WhatsApp
 )
+
+// sandboxContact is somebody to write to.
+type sandboxContact struct {
+	number, name, does string
+	behaviour          simulator.Behaviour
+}
+
+// sandboxContacts are those who can be written to, by number.
+func sandboxContacts() []sandboxContact {
+	scripts := simulator.Scripts()
+	reads := simulator.Behaviour{Receipts: "read", ReadAfter: simulator.Duration(time.Second), Reply: "Thank you, I have read it."}
+	return []sandboxContact{
+		{sandboxAna, "Ana", "reads, answers", reads},
+		{"15550100102", "Ben", "never reads", scripts["never-reads"]},
+		{"15550100104", "Cleo", "echoes", scripts["echo"]},
+		{"15550100105", "Dan", "knows price and hours", scripts["keyword"]},
+		{"15550100106", "Eva", "reads after 30 s", scripts["reads-later"]},
+		{"15550100107", "Fay", "blocks you", scripts["blocks"]},
+		{"15550100108", "Gus", "changes his phone after every third message", scripts["new-phone"]},
+	}
+}
 
 type sandboxCommand struct {
 	DataDir   string        `default:"sandbox-data" placeholder:"DIR" help:"Where everything is kept, so that a second start is already paired. Default: sandbox-data."`
@@ -93,12 +114,11 @@ func (s *sandbox) listen(ctx context.Context) (err error) {
 	if err := s.sim.Start(); err != nil {
 		return err
 	}
-	for _, spec := range []simulator.AccountSpec{
-		{Number: sandboxPhone, Name: "You"},
-		{Number: sandboxAna, Name: "Ana", Behaviour: simulator.Behaviour{Receipts: "read", ReadAfter: simulator.Duration(time.Second), Reply: "Thank you, I have read it."}},
-		{Number: sandboxBen, Name: "Ben", Behaviour: simulator.Behaviour{Receipts: "delivered"}},
-		{Number: sandboxStranger, Unregistered: true},
-	} {
+	specs := []simulator.AccountSpec{{Number: sandboxPhone, Name: "You"}, {Number: sandboxStranger, Unregistered: true}}
+	for _, c := range sandboxContacts() {
+		specs = append(specs, simulator.AccountSpec{Number: c.number, Name: c.name, Behaviour: c.behaviour})
+	}
+	for _, spec := range specs {
 		if err := s.sim.AddAccount(spec); err != nil {
 			return err
 		}
@@ -152,10 +172,8 @@ This is not WhatsApp: the daemon below talks to a simulator on this machine. No 
   control   http://%s (the simulator's control API)
   data      %s (delete it to start anew)
 
-  your phone          +%s
-  Ana, reads, answers +%s
-  Ben, never reads    +%s
-  not on WhatsApp     +%s
+  +%s  your phone
+%s  +%s  is not on WhatsApp
 
 Paste these in another terminal:
 
@@ -168,12 +186,21 @@ For the commands of the daemon, such as "whatsappd status":  export WHATSAPPD_TO
 
 `,
 		base, s.cfg.tokens()[0], s.receiver.Addr(), s.control.Addr(), s.command.DataDir,
-		sandboxPhone, sandboxAna, sandboxBen, sandboxStranger,
+		sandboxPhone, contactLines(), sandboxStranger,
 		auth, base, sandboxAna, back,
 		auth, base, sandboxAna, "Hello%20Ana", back,
 		auth, base, back,
 		auth, base, back,
 		s.cfg.tokens()[0])
+}
+
+// contactLines says who can be written to, a line each.
+func contactLines() string {
+	var lines strings.Builder
+	for _, c := range sandboxContacts() {
+		fmt.Fprintf(&lines, "  +%s  %s, %s\n", c.number, c.name, c.does)
+	}
+	return lines.String()
 }
 
 // watch lets the virtual phone scan a live code after a while, or says how a person can.
@@ -223,8 +250,9 @@ func (s *sandbox) receive(w http.ResponseWriter, req *http.Request) {
 // showInboxes prints what every recipient read, as it arrives, until the context ends.
 func (s *sandbox) showInboxes(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for number, name := range map[string]string{sandboxPhone: "your phone", sandboxAna: "Ana", sandboxBen: "Ben"} {
-		wg.Go(func() { s.showInbox(ctx, number, name) })
+	wg.Go(func() { s.showInbox(ctx, sandboxPhone, "your phone") })
+	for _, c := range sandboxContacts() {
+		wg.Go(func() { s.showInbox(ctx, c.number, c.name) })
 	}
 	wg.Wait()
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -58,6 +59,15 @@ func TestTheSandboxWorksByItsPastedLines(t *testing.T) {
 	require.NotContains(t, second.output(), "█", "it is paired already")
 	paste(t, second, "logout")
 	second.wants(`"result":"Log out successful"`)
+}
+
+func TestTheReadmeNamesTheContactsOfTheSandbox(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	for line := range strings.Lines(contactLines()) {
+		require.Contains(t, string(readme), line)
+	}
 }
 
 func TestAPersonCanScanInTheSandbox(t *testing.T) {

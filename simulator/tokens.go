@@ -1,0 +1,49 @@
+package simulator
+
+import (
+	"fmt"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+// handleTokens takes a client's wish to give others privacy tokens. The server makes them and tells who got one. Source:
+// issuePrivacyToken of whatsmeow.
+func (s *Server) handleTokens(c *conn, d *device, iq *waBinary.Node) {
+	tokens := iq.GetChildByTag("tokens")
+	for _, wanted := range tokens.GetChildrenByTag("token") {
+		to, _ := jidAttr(&wanted, "jid")
+		if kind := text(&wanted, "type"); kind != trustedContact {
+			s.unhandled("privacy token " + kind)
+			continue
+		}
+		if _, err := s.GiveToken(d.account.number, s.numberAt(to)); err != nil {
+			s.log.Info("privacy token for nobody", "error", err)
+		}
+	}
+	c.result(iq)
+}
+
+// trustedContact is the only type of privacy token that clients know.
+const trustedContact = "trusted_contact"
+
+// GiveToken lets an account give another its privacy token, which opens the way to a first message. It returns the token.
+func (s *Server) GiveToken(from, to string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, other, err := s.directory.pair(from, to)
+	if err != nil {
+		return nil, fmt.Errorf("give token: %w", err)
+	}
+	token := randomBytes(24)
+	a.know(other, func(*chat) {})
+	if a.tokens == nil {
+		a.tokens = map[string][]byte{}
+	}
+	a.tokens[to] = token
+	s.notify(other, waBinary.Attrs{"from": a.jid(), "sender_lid": a.lidJID(), "type": "privacy_token"},
+		waBinary.Node{Tag: "tokens", Content: []waBinary.Node{{
+			Tag: "token", Attrs: waBinary.Attrs{"type": trustedContact, "t": now()}, Content: token,
+		}}})
+	s.changed()
+	return token, nil
+}
