@@ -24,11 +24,35 @@ const first = ` AND NOT EXISTS (SELECT 1 FROM task AS e
 	WHERE e.account = task.account AND e.number = task.number AND e.seq < task.seq
 	AND e.class = 'message' AND e.state IN ('queued', 'running'))`
 
+// cold holds for tasks to numbers that never wrote to the account and that it never wrote to. People are kept under the number
+// WhatsApp writes; the one that was asked for may be another form of it.
+const cold = `NOT EXISTS (SELECT 1 FROM contact AS c WHERE c.account = task.account
+	AND c.number IN (task.number, (SELECT k.canonical FROM check_cache AS k WHERE k.account = task.account AND k.number = task.number))
+	AND (c.first_sent_at > 0 OR c.last_heard_at > 0))`
+
+// notBefore is when a task is due. In the line of those who are no strangers, nobody waits as one.
+func notBefore(class task.Class) string {
+	if class != task.ClassWarm {
+		return `not_before`
+	}
+	return `CASE WHEN reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `') THEN 0 ELSE not_before END`
+}
+
+// kept is the class under which the tasks of a class are kept.
+func kept(class task.Class) task.Class {
+	if class == task.ClassWarm {
+		return task.ClassMessage
+	}
+	return class
+}
+
 // workable selects the queued tasks of a class that nothing but time keeps from being worked.
 func workable(class task.Class) string {
 	switch class {
 	case task.ClassMessage:
 		return due + alone + first
+	case task.ClassWarm:
+		return due + alone + first + ` AND NOT ` + cold
 	case task.ClassControl:
 		return due + alone
 	default:
@@ -43,8 +67,8 @@ func (db *DB) Claim(ctx context.Context, account string, class task.Class, now t
 	}
 	var tasks []task.Task
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
-		tasks, err = queryTasks(ctx, q, `SELECT `+taskColumns+workable(class)+` AND not_before <= ? ORDER BY seq LIMIT ?`,
-			account, class, millis(now), limit)
+		tasks, err = queryTasks(ctx, q, `SELECT `+taskColumns+workable(class)+` AND `+notBefore(class)+` <= ? ORDER BY seq LIMIT ?`,
+			account, kept(class), millis(now), limit)
 		if err != nil || len(tasks) == 0 {
 			return err
 		}
@@ -82,7 +106,7 @@ func begin(ctx context.Context, q queries, tasks []task.Task, now time.Time) err
 // again after that end.
 func (db *DB) NextDue(ctx context.Context, account string, class task.Class, now time.Time) (time.Time, bool, error) {
 	var ms sql.NullInt64
-	err := db.reads.QueryRowContext(ctx, `SELECT min(not_before)`+workable(class), account, class).Scan(&ms)
+	err := db.reads.QueryRowContext(ctx, `SELECT min(`+notBefore(class)+`)`+workable(class), account, kept(class)).Scan(&ms)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look for the next due task: %w", err)
 	}
@@ -123,6 +147,17 @@ func requeue(ctx context.Context, q queries, t task.Task) error {
 		return err
 	}
 	return addSteps(ctx, q, seq, t.Steps)
+}
+
+const releaseTasks = `UPDATE task SET not_before = ?1, waited_ms = max(0, waited_ms - (not_before - ?1))
+	WHERE account = ?2 AND class = 'message' AND state = 'queued' AND reason = ?3 AND not_before > ?1`
+
+// Release implements task.Keeper.
+func (db *DB) Release(ctx context.Context, account, reason string, now time.Time) error {
+	if _, err := db.change(ctx, releaseTasks, millis(now), account, reason); err != nil {
+		return fmt.Errorf("let messages go on that waited: %w", err)
+	}
+	return nil
 }
 
 // Waiting implements task.Keeper.

@@ -27,7 +27,7 @@ func testAccept(t *testing.T, open opener) {
 		want := task.Task{
 			ID: id, Seq: got.Seq, Account: account, Kind: task.Message, Number: "15550100101", Text: text, MessageID: "3EB0AA",
 			ReturnURL: "http://host/cb?x=1", ForNumber: "15550100100", RequestID: "request", TokenID: "abc",
-			State: task.Queued, Created: s.now,
+			State: task.Queued, Created: s.now, Cold: true,
 		}
 		require.Empty(t, cmp.Diff(want, got))
 		require.Positive(t, got.Seq)
@@ -105,6 +105,7 @@ func testFinish(t *testing.T, open opener) {
 		end.Pace = &task.PaceState{NextSendAt: s.later(time.Minute), Sends: []time.Time{s.now}}
 		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{end}))
 
+		end.Task.Cold = false // it was the first contact
 		require.Empty(t, cmp.Diff(end.Task, s.get(id)))
 		deliveries := s.deliveries()
 		require.Len(t, deliveries, 1)

@@ -76,8 +76,8 @@ func (db *DB) KeepChecked(ctx context.Context, account session.AccountID, answer
 
 // Contacted implements task.Keeper.
 func (db *DB) Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error) {
-	err = db.reads.QueryRowContext(ctx, `SELECT first_sent_at, last_heard_at FROM contact WHERE account = ? AND number = ?`,
-		account, number).Scan(moment{&firstSent}, moment{&lastHeard})
+	err = db.reads.QueryRowContext(ctx, `SELECT first_sent_at, last_heard_at FROM contact WHERE account = ?1 AND number IN (?2,
+		(SELECT canonical FROM check_cache WHERE account = ?1 AND number = ?2)) ORDER BY last_heard_at DESC LIMIT 1`, account, number).Scan(moment{&firstSent}, moment{&lastHeard})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, time.Time{}, fmt.Errorf("look up a contact: %w", err)
 	}

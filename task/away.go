@@ -108,15 +108,15 @@ func (l *Lane) refused(t Task) (Finished, bool) {
 func (l *Lane) deadline(t Task) time.Time {
 	waited := t.Waited
 	if t.Kind == Message {
-		waited = l.waited(t, l.turn)
+		waited = l.waited(t, l.turn(t))
 	}
 	return t.Created.Add(l.opts.MaxAge + waited)
 }
 
 // waited is how long a message waited for its pace or its turn until a time. What Waited holds was counted up to NotBefore.
 func (l *Lane) waited(t Task, until time.Time) time.Duration {
-	if l.turn.Before(until) {
-		until = l.turn
+	if turn := l.turn(t); turn.Before(until) {
+		until = turn
 	}
 	return t.Waited + max(0, until.Sub(latest(t.Created, t.NotBefore)))
 }

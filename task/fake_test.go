@@ -51,6 +51,27 @@ func (l *ledger) Accept(_ context.Context, w task.New, now time.Time) (task.Acce
 	return task.Accepted{ID: t.ID}, nil
 }
 
+// stranger tells whether a message is a first contact.
+func (l *ledger) stranger(t *task.Task) bool {
+	return t.Kind == task.Message && l.sent[t.Number].IsZero() && l.heard[t.Number].IsZero()
+}
+
+// dueAt is when a task is due, in the line of a class.
+func dueAt(t *task.Task, class task.Class) time.Time {
+	if class == task.ClassWarm && slices.Contains([]string{task.ReasonSettling, task.ReasonColdDay, task.ReasonLocked}, t.Reason) {
+		return time.Time{}
+	}
+	return t.NotBefore
+}
+
+// in tells whether a task belongs to a class.
+func (l *ledger) in(t *task.Task, class task.Class) bool {
+	if class == task.ClassWarm {
+		return t.Kind == task.Message && !l.stranger(t)
+	}
+	return t.Kind.Class() == class
+}
+
 // workable tells whether nothing but time keeps a task from being worked.
 func (l *ledger) workable(t *task.Task) bool {
 	if t.State != task.Queued {
@@ -82,11 +103,12 @@ func (l *ledger) Claim(_ context.Context, _ string, class task.Class, now time.T
 	}
 	var claimed []task.Task
 	for _, t := range l.tasks {
-		if len(claimed) == most || t.Kind.Class() != class || t.NotBefore.After(now) || !l.workable(t) {
+		if len(claimed) == most || !l.in(t, class) || dueAt(t, class).After(now) || !l.workable(t) {
 			continue
 		}
 		t.State = task.Running
 		t.Attempt++
+		t.Cold = l.stranger(t)
 		claimed = append(claimed, *t)
 	}
 	return claimed, nil
@@ -97,10 +119,10 @@ func (l *ledger) NextDue(_ context.Context, _ string, class task.Class, now time
 	defer l.mu.Unlock()
 	var next time.Time
 	for _, t := range l.tasks {
-		if t.Kind.Class() != class || !l.workable(t) {
+		if !l.in(t, class) || !l.workable(t) {
 			continue
 		}
-		at := t.NotBefore
+		at := dueAt(t, class)
 		if at.Before(now) {
 			at = now
 		}
@@ -176,11 +198,27 @@ func (l *ledger) Waiting(_ context.Context, _ string, most int) ([]task.Task, er
 	defer l.mu.Unlock()
 	var waiting []task.Task
 	for _, t := range l.tasks {
+		t.Cold = l.stranger(t)
 		if t.State == task.Queued && len(waiting) < most {
 			waiting = append(waiting, *t)
 		}
 	}
 	return waiting, l.failing
+}
+
+func (l *ledger) Release(_ context.Context, _, reason string, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failing != nil {
+		return l.failing
+	}
+	for _, t := range l.tasks {
+		if t.State == task.Queued && t.Reason == reason && t.NotBefore.After(now) {
+			t.Waited = max(0, t.Waited-t.NotBefore.Sub(now))
+			t.NotBefore = now
+		}
+	}
+	return nil
 }
 
 func (l *ledger) Recover(context.Context) (int, error) {
@@ -251,6 +289,13 @@ func (l *ledger) get(id task.ID) task.Task {
 	return task.Task{}
 }
 
+// hears notes that a number wrote.
+func (l *ledger) hears(number string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard[number] = time.Now()
+}
+
 // returned tells how many tasks were put back so far.
 func (l *ledger) returned() int {
 	l.mu.Lock()
@@ -306,6 +351,7 @@ type hands struct {
 	readiness task.Readiness
 	code      string // why not ready; the readiness itself when empty
 	own       string
+	locked    time.Time // WhatsApp takes no first contacts before
 	changes   chan struct{}
 	needed    int
 	send      func(task.Task) task.Outcome
@@ -350,6 +396,23 @@ func (h *hands) become(r task.Readiness, code ...string) {
 	case h.changes <- struct{}{}:
 	default:
 	}
+}
+
+// lock begins a lock on first contacts, or ends it with a zero time.
+func (h *hands) lock(until time.Time) {
+	h.mu.Lock()
+	h.locked = until
+	h.mu.Unlock()
+	select {
+	case h.changes <- struct{}{}:
+	default:
+	}
+}
+
+func (h *hands) ReachoutLocked() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.locked
 }
 
 // messages returns the messages that were tried so far, and when.

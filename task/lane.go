@@ -86,8 +86,10 @@ type Lane struct {
 	gate  *semaphore.Weighted // of two: messages and checks take one each while they work, a log-out takes both
 
 	// Of the messages' goroutine alone.
-	hold time.Time // the first message in line waits for its pace until then, and so do all behind it
-	turn time.Time // until then messages waited for their pace or their turn, which does not age them
+	all       line      // of every message
+	strangers line      // of first contacts, beside it
+	locked    time.Time // WhatsApp's lock on first contacts, as it was met last
+	lockKnown bool
 
 	// Of the checks' goroutine alone.
 	batch   batch
@@ -178,12 +180,14 @@ func (l *Lane) pickUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what waits: %w", err)
 	}
-	for _, t := range waiting { // the one that was first in line still is
-		if pacing(t.Reason) && t.NotBefore.After(l.hold) {
-			l.hold = t.NotBefore
+	for _, t := range waiting { // those that were first in line still are
+		if strangersOnly(t.Reason) {
+			l.strangers.wait(t.NotBefore)
+		} else if pacing(t.Reason) {
+			l.all.wait(t.NotBefore)
 		}
 	}
-	l.turn = latest(l.hold, pace.NextSendAt)
+	l.all.turn = latest(l.all.turn, pace.NextSendAt)
 	return nil
 }
 

@@ -42,23 +42,33 @@ func DefaultPolicy() Policy {
 
 // The reasons for which a message waits for its pace.
 const (
-	reasonPace      = "pace"         // the gap after the message before
-	reasonSettling  = "settling"     // just paired
-	reasonMinute    = "cap_minute"   // limits of the policy
-	reasonHour      = "cap_hour"     //
-	reasonDay       = "cap_day"      //
-	reasonColdDay   = "cap_cold_day" //
-	reasonRamp      = "ramp"         // a limit of the first days
+	reasonPace      = "pace"       // the gap after the message before
+	reasonMinute    = "cap_minute" // limits of the policy
+	reasonHour      = "cap_hour"   //
+	reasonDay       = "cap_day"    //
+	reasonRamp      = "ramp"       // a limit of the first days
 	reasonQuietTime = "quiet_hours"
 )
+
+// The reasons for which only first contacts wait.
+const (
+	ReasonSettling = "settling"        // the account was just paired
+	ReasonColdDay  = "cap_cold_day"    // the policy's limit of first contacts in a day
+	ReasonLocked   = "reachout_locked" // WhatsApp takes no first contacts for now
+)
+
+// strangersOnly tells whether a reason holds back first contacts and nobody else.
+func strangersOnly(reason string) bool {
+	return reason == ReasonSettling || reason == ReasonColdDay || reason == ReasonLocked
+}
 
 // pacing tells whether a message waits for its pace rather than for anything else.
 func pacing(reason string) bool {
 	switch reason {
-	case reasonPace, reasonSettling, reasonMinute, reasonHour, reasonDay, reasonColdDay, reasonRamp, reasonQuietTime:
+	case reasonPace, reasonMinute, reasonHour, reasonDay, reasonRamp, reasonQuietTime:
 		return true
 	}
-	return false
+	return strangersOnly(reason)
 }
 
 // PaceState is what pacing remembers of an account; it is kept with the account so that a restart cannot burst.
@@ -67,6 +77,19 @@ type PaceState struct {
 	NextSendAt time.Time   // no message before
 	Sends      []time.Time // messages tried within the last 24 hours, oldest first, as many as a limit looks back
 	ColdSends  []time.Time // of these, the ones to cold contacts
+}
+
+// held is a time before which no message may go, and why.
+type held struct {
+	until  time.Time
+	reason string
+}
+
+// later moves it to a later time; an earlier one changes nothing.
+func (h *held) later(until time.Time, reason string) {
+	if until.After(h.until) {
+		h.until, h.reason = until, reason
+	}
 }
 
 const day = 24 * time.Hour
@@ -91,29 +114,38 @@ func (l limit) freeAt(sends []time.Time) time.Time {
 	return at
 }
 
-// Next says when the next message may go, and what it waits for when that is not now. The longest wait names the reason.
-func (p Policy) Next(s PaceState, cold bool, now time.Time) (at time.Time, reason string) {
-	at = now
+// Next says when the next message may go, and what it waits for when that is not now. The longest wait names the reason; for
+// a first contact it is one of its own (see ReasonSettling) only when everybody else could go earlier. locked is the end of
+// WhatsApp's own lock on first contacts, which holds also when the policy is off.
+func (p Policy) Next(s PaceState, cold bool, locked, now time.Time) (at time.Time, reason string) {
+	all := held{until: now}
+	if !p.Off {
+		all = p.everybody(s, now)
+	}
+	if !cold {
+		return all.until, all.reason
+	}
+	own := all
+	own.later(locked, ReasonLocked)
 	if p.Off {
-		return at, ""
+		return own.until, own.reason
 	}
-	later := func(t time.Time, why string) {
-		if t.After(at) {
-			at, reason = t, why
-		}
+	if !s.PairedAt.IsZero() {
+		own.later(s.PairedAt.Add(p.Settle), ReasonSettling)
 	}
-	later(s.NextSendAt, reasonPace)
-	if cold && !s.PairedAt.IsZero() {
-		later(s.PairedAt.Add(p.Settle), reasonSettling)
-	}
+	own.later(limit{count: p.ColdPerDay, window: day}.freeAt(s.ColdSends), ReasonColdDay)
+	return p.afterQuiet(own.until), own.reason
+}
+
+// everybody says what holds back all messages.
+func (p Policy) everybody(s PaceState, now time.Time) held {
+	all := held{until: now}
+	all.later(s.NextSendAt, reasonPace)
 	for _, l := range p.limits(s.PairedAt, now) {
-		later(l.freeAt(s.Sends), l.reason)
+		all.later(l.freeAt(s.Sends), l.reason)
 	}
-	if cold {
-		later(limit{count: p.ColdPerDay, window: day}.freeAt(s.ColdSends), reasonColdDay)
-	}
-	later(p.afterQuiet(at), reasonQuietTime)
-	return at, reason
+	all.later(p.afterQuiet(all.until), reasonQuietTime)
+	return all
 }
 
 // limits returns the limits for all messages at one moment.

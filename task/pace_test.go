@@ -42,7 +42,7 @@ func TestPaceSaysWhenAndWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at, reason := c.policy.Next(c.state, c.cold, now)
+			at, reason := c.policy.Next(c.state, c.cold, time.Time{}, now)
 			require.Equal(t, c.at, at)
 			require.Equal(t, c.reason, reason)
 		})
@@ -57,7 +57,7 @@ func TestDefaultPaceKeepsWithinItsEnvelope(t *testing.T) {
 	state, now := task.PaceState{PairedAt: paired}, paired
 	var sends []time.Time
 	for range 500 {
-		at, _ := policy.Next(state, true, now)
+		at, _ := policy.Next(state, true, time.Time{}, now)
 		sends = append(sends, at)
 		state, now = policy.Sent(state, true, at, random.Float64), at
 	}
@@ -97,11 +97,11 @@ func TestQuietHoursGoByTheClockOnTheWall(t *testing.T) {
 			t.Parallel()
 			end := time.Date(2026, 3, day, 7, 0, 0, 0, berlin)
 			for _, now := range []time.Time{time.Date(2026, 3, day-1, 22, 0, 0, 0, berlin), time.Date(2026, 3, day, 6, 59, 0, 0, berlin)} {
-				at, reason := policy.Next(task.PaceState{}, false, now)
+				at, reason := policy.Next(task.PaceState{}, false, time.Time{}, now)
 				require.True(t, end.Equal(at), at)
 				require.Equal(t, "quiet_hours", reason)
 			}
-			at, _ := policy.Next(task.PaceState{}, false, end)
+			at, _ := policy.Next(task.PaceState{}, false, time.Time{}, end)
 			require.True(t, end.Equal(at))
 		})
 	}

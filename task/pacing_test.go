@@ -89,21 +89,6 @@ func TestAWaitForThePaceIsShownOnceAndCostsNoAttempt(t *testing.T) {
 	})
 }
 
-func TestNobodyOvertakesAMessageThatWaitsForItsPace(t *testing.T) {
-	t.Parallel()
-	play(t, paced, func(s *scene) {
-		require.NoError(t, s.lane.Paired(s.t.Context(), time.Now()))
-		s.ledger.heard["2"] = time.Now()
-		s.message("1")
-		s.message("2")
-		s.pass(time.Minute)
-		require.Empty(t, s.hands.tried())
-		s.pass(2 * time.Minute)
-		require.Equal(t, "1", s.hands.tried()[0].Number)
-		require.Equal(t, "2", s.hands.tried()[1].Number)
-	})
-}
-
 func TestOnlyAFirstContactIsCold(t *testing.T) {
 	t.Parallel()
 	play(t, func(o *task.Options, _ *hands) {

@@ -36,6 +36,10 @@ const (
 	ClassCheck   Class = "check"
 )
 
+// ClassWarm is a part of ClassMessage for [Keeper.Claim] and [Keeper.NextDue]: the messages that are no first contact. They
+// pass the strangers who wait for a reason of their own.
+const ClassWarm Class = "warm"
+
 // Class returns the queue that works this kind.
 func (k Kind) Class() Class {
 	switch k {
@@ -115,6 +119,7 @@ type Task struct {
 	NotBefore time.Time     // not worked before; zero for at once
 	Reason    string        // why it waits: "pace", "settling", "offline", a code of an earlier failure
 	Waited    time.Duration // time spent waiting for its pace, which does not count against the maximum age
+	Cold      bool          // of a message: a first contact as things stand: neither side ever wrote to the other
 
 	Canonical   string      // of a message: the number WhatsApp delivers to; empty until it was looked up
 	LID         string      // of a message: the recipient's other address; empty when unknown
@@ -200,7 +205,8 @@ type Keeper interface {
 	// Accept keeps new work. ErrIdempotency, ErrFull and ErrStopping are told apart.
 	Accept(ctx context.Context, w New, now time.Time) (Accepted, error)
 	// Claim takes up to max due tasks of a class in order of acceptance, marks them running and counts the attempt. A message
-	// is not due while an earlier one to the same number is unfinished. At most one message runs per account.
+	// is not due while an earlier one to the same number is unfinished. At most one message runs per account. For ClassWarm, a
+	// message that was put off as a first contact (see ReasonSettling) is due at once when it no longer is one.
 	Claim(ctx context.Context, account string, class Class, now time.Time, max int) ([]Task, error)
 	// NextDue returns when the earliest queued task of a class is due; false when there is none.
 	NextDue(ctx context.Context, account string, class Class, now time.Time) (time.Time, bool, error)
@@ -208,6 +214,8 @@ type Keeper interface {
 	Finish(ctx context.Context, ends []Finished) error
 	// Requeue puts running tasks back with their Attempt, MaybeSent, NotBefore, Reason, Waited, Code and Detail.
 	Requeue(ctx context.Context, tasks []Task) error
+	// Release makes queued messages that wait for a reason due now. What they did not wait after all is taken off Waited.
+	Release(ctx context.Context, account, reason string, now time.Time) error
 	// Waiting returns the queued tasks of an account, oldest first, at most max: for ending all that cannot be performed.
 	Waiting(ctx context.Context, account string, max int) ([]Task, error)
 	// Recover puts all running tasks back to queued with MaybeSent set for messages: called once at start, before any lane.
@@ -254,6 +262,8 @@ type Worker interface {
 	Ready() (r Readiness, code, ownNumber string)
 	// Changes receives a value after every change of Ready; it has a buffer of one and never closes.
 	Changes() <-chan struct{}
+	// ReachoutLocked returns until when WhatsApp takes no first messages to strangers; zero for no lock. Changes tells of it too.
+	ReachoutLocked() time.Time
 	// Check works check tasks together and returns their outcomes in order.
 	Check(ctx context.Context, tasks []Task) []Outcome
 	// Send works one message task. The context's end does not cancel a send in flight.

@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -38,79 +37,6 @@ func (l *Lane) workControl(ctx context.Context) (time.Time, error) {
 	outcomes := []Outcome{l.worker.Control(context.WithoutCancel(ctx), t)}
 	l.noteAbsence(ClassControl, seen, tasks, outcomes)
 	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
-}
-
-// workMessages works the next message, or says when there is something to do.
-func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
-	if l.gate.Acquire(ctx, 1) != nil {
-		return time.Time{}, nil // stopping
-	}
-	defer l.gate.Release(1)
-	seen := l.changed()
-	if ready, next, err := l.enter(ctx, ClassMessage); !ready || err != nil {
-		return next, err
-	}
-	if l.hold.After(l.opts.Now()) {
-		return l.hold, nil
-	}
-	tasks, err := l.claim(ctx, ClassMessage, 1)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if len(tasks) == 0 {
-		return l.nextDue(ctx, ClassMessage)
-	}
-	t := tasks[0]
-	if end, over := l.refused(t); over {
-		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
-	}
-	pace, cold, err := l.prepare(ctx, t)
-	if err != nil || ctx.Err() != nil {
-		return time.Time{}, errors.Join(err, l.putBack(ctx, tasks))
-	}
-	now := l.opts.Now()
-	if at, reason := l.opts.Pace.Next(pace, cold, now); at.After(now) {
-		l.hold, l.turn = at, latest(l.turn, at)
-		t.Waited = l.waited(t, at)
-		if t.Reason != reason {
-			t.step(now, StepPaced, reason)
-		}
-		return at, l.settle(ctx, record{again: []Task{untried(t, at, reason)}})
-	}
-	t.Waited = l.waited(t, now)
-	return time.Time{}, l.send(ctx, t, cold, seen)
-}
-
-// prepare returns the account's pace, and whether the message goes to somebody to whom it is the first contact.
-func (l *Lane) prepare(ctx context.Context, t Task) (pace PaceState, cold bool, err error) {
-	if l.opts.Pace.Off {
-		return PaceState{}, false, nil
-	}
-	if pace, err = l.kept(ctx); err != nil {
-		return pace, false, err
-	}
-	sent, heard, err := l.keeper.Contacted(ctx, l.opts.Account, t.Number)
-	return pace, sent.IsZero() && heard.IsZero(), err
-}
-
-// send works one message. Every try sets the pace, also one that failed: WhatsApp counts those too.
-func (l *Lane) send(ctx context.Context, t Task, cold bool, seen uint64) error {
-	tasks := []Task{t}
-	outcomes := []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)}
-	outcome := outcomes[0]
-	now := l.opts.Now()
-	var pace *PaceState
-	if tried := outcome.Final || outcome.Counts || outcome.Uncertain; tried && !l.opts.Pace.Off {
-		pace = l.advance(cold, now)
-	}
-	if outcome.Final { // the others waited for this one, and will for its gap
-		l.turn = latest(l.turn, now)
-		if pace != nil {
-			l.turn = latest(l.turn, pace.NextSendAt)
-		}
-	}
-	l.noteAbsence(ClassMessage, seen, tasks, outcomes)
-	return l.conclude(ctx, tasks, outcomes, pace)
 }
 
 // workChecks works the checks that are due, together.

@@ -52,6 +52,9 @@ func (w *worker) Ready() (task.Readiness, string, string) {
 // Changes implements task.Worker.
 func (w *worker) Changes() <-chan struct{} { return w.changes }
 
+// ReachoutLocked implements task.Worker.
+func (w *worker) ReachoutLocked() time.Time { return w.account.Status().Reachout }
+
 // changed tells the lane to ask Ready again. It never blocks.
 func (w *worker) changed() {
 	select {

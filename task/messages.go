@@ -1,0 +1,139 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// line is how messages wait: the first one for its pace, and those behind it for their turn.
+type line struct {
+	hold time.Time // nobody in this line goes before
+	turn time.Time // until then messages waited for their pace or their turn, which does not age them
+}
+
+// wait holds the line until a time.
+func (n *line) wait(until time.Time) {
+	n.hold, n.turn = latest(n.hold, until), latest(n.turn, until)
+}
+
+// turn is until when a message waited for its pace or its turn.
+func (l *Lane) turn(t Task) time.Time {
+	if t.Cold {
+		return latest(l.all.turn, l.strangers.turn)
+	}
+	return l.all.turn
+}
+
+// workMessages works the next message, or says when there is something to do. While first contacts wait for a reason of their
+// own, the others pass them.
+func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
+	if l.gate.Acquire(ctx, 1) != nil {
+		return time.Time{}, nil // stopping
+	}
+	defer l.gate.Release(1)
+	seen := l.changed()
+	if ready, next, err := l.enter(ctx, ClassMessage); !ready || err != nil {
+		return next, err
+	}
+	if err := l.minded(ctx); err != nil {
+		return time.Time{}, err
+	}
+	now := l.opts.Now()
+	if l.all.hold.After(now) {
+		return l.all.hold, nil
+	}
+	class := ClassMessage
+	if l.strangers.hold.After(now) {
+		class = ClassWarm
+	}
+	tasks, err := l.claim(ctx, class, 1)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(tasks) == 0 {
+		next, err := l.nextDue(ctx, class)
+		if class == ClassWarm && l.strangers.hold.Before(next) {
+			next = l.strangers.hold
+		}
+		return next, err
+	}
+	t := tasks[0]
+	t.early(now)
+	if end, over := l.refused(t); over {
+		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
+	}
+	return l.sendInTime(ctx, t, seen)
+}
+
+// minded takes note of WhatsApp's lock on first contacts. When it has changed, those that wait for it are looked at again.
+func (l *Lane) minded(ctx context.Context) error {
+	locked := l.worker.ReachoutLocked()
+	if l.lockKnown && locked.Equal(l.locked) {
+		return nil
+	}
+	now := l.opts.Now()
+	if err := l.keeper.Release(context.WithoutCancel(ctx), l.opts.Account, ReasonLocked, now); err != nil {
+		return err
+	}
+	l.strangers.hold = time.Time{}
+	if l.strangers.turn.After(now) {
+		l.strangers.turn = now
+	}
+	l.locked, l.lockKnown = locked, true
+	return nil
+}
+
+// early takes back the rest of a wait that ended before its time.
+func (t *Task) early(now time.Time) {
+	if t.NotBefore.After(now) {
+		t.Waited = max(0, t.Waited-t.NotBefore.Sub(now))
+		t.NotBefore = now
+	}
+}
+
+// sendInTime works one message, or puts it back until its pace allows it.
+func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, error) {
+	pace, err := l.kept(ctx)
+	if err != nil || ctx.Err() != nil {
+		return time.Time{}, errors.Join(err, l.putBack(ctx, []Task{t}))
+	}
+	now := l.opts.Now()
+	at, reason := l.opts.Pace.Next(pace, t.Cold, l.locked, now)
+	if !at.After(now) {
+		t.Waited = l.waited(t, now)
+		return time.Time{}, l.send(ctx, t, seen)
+	}
+	next := at
+	if strangersOnly(reason) {
+		l.strangers.wait(at)
+		next = time.Time{} // the others may go
+	} else {
+		l.all.wait(at)
+	}
+	t.Waited = l.waited(t, at)
+	if t.Reason != reason {
+		t.step(now, StepPaced, reason)
+	}
+	return next, l.settle(ctx, record{again: []Task{untried(t, at, reason)}})
+}
+
+// send works one message. Every try sets the pace, also one that failed: WhatsApp counts those too.
+func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
+	tasks := []Task{t}
+	outcomes := []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)}
+	outcome := outcomes[0]
+	now := l.opts.Now()
+	var pace *PaceState
+	if tried := outcome.Final || outcome.Counts || outcome.Uncertain; tried && !l.opts.Pace.Off {
+		pace = l.advance(t.Cold, now)
+	}
+	if outcome.Final { // the others waited for this one, and will for its gap
+		l.all.turn = latest(l.all.turn, now)
+		if pace != nil {
+			l.all.turn = latest(l.all.turn, pace.NextSendAt)
+		}
+	}
+	l.noteAbsence(ClassMessage, seen, tasks, outcomes)
+	return l.conclude(ctx, tasks, outcomes, pace)
+}
