@@ -31,11 +31,7 @@ lint: ## the linters are a module of their own, so that they are not in ours
 	cd interop/whatsmeow2025 && go tool -modfile=../../tools/go.mod golangci-lint run --allow-serial-runners
 
 fuzz: ## every fuzz target for $(FUZZTIME)
-	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#^(.*)/[^/]*:[0-9]+:func (.*)#\1 \2#' | \
-	while read -r dir target; do \
-		echo "$$dir $$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
-	done
+	tools/fuzz.sh $(FUZZTIME)
 
 interop: ## clients that others wrote against the simulator; needs Node 18 or later, and npm
 	go build -o bin/whatsappd ./cmd/whatsappd
