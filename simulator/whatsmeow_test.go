@@ -26,7 +26,7 @@ import (
 const patience = 20 * time.Second
 
 // start starts a server under the root these tests trust, with one phone.
-func start(t *testing.T, opts ...simulator.Options) *simulator.Server {
+func start(t testing.TB, opts ...simulator.Options) *simulator.Server {
 	t.Helper()
 	var o simulator.Options
 	if len(opts) > 0 {
@@ -55,7 +55,7 @@ type client struct {
 }
 
 // newStore makes an empty store of the library in a file of its own.
-func newStore(t *testing.T) *sqlstore.Container {
+func newStore(t testing.TB) *sqlstore.Container {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "whatsapp.db")
 	db, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_synchronous=OFF")
@@ -68,7 +68,7 @@ func newStore(t *testing.T) *sqlstore.Container {
 }
 
 // newClient makes a client over a device of a store. A warning or error in its log fails the test unless tolerated.
-func newClient(t *testing.T, addr string, device *store.Device) *client {
+func newClient(t testing.TB, addr string, device *store.Device) *client {
 	t.Helper()
 	log := &testLog{t: t}
 	c := &client{Client: whatsmeow.NewClient(device, log), device: device, log: log, more: make(chan struct{}, 1)}
@@ -101,7 +101,7 @@ func (c *client) remember(event any) {
 }
 
 // wait returns the next event of a type, and forgets those before it.
-func wait[E any](t *testing.T, c *client) E {
+func wait[E any](t testing.TB, c *client) E {
 	t.Helper()
 	late := time.After(patience)
 	for {
@@ -131,7 +131,7 @@ func take[E any](c *client) (E, bool) {
 }
 
 // paired returns a client that is linked to Ana's phone and connected.
-func paired(t *testing.T, server *simulator.Server) *client {
+func paired(t testing.TB, server *simulator.Server) *client {
 	t.Helper()
 	c := newClient(t, server.Addr(), newStore(t).NewDevice())
 	require.NoError(t, c.Connect())
@@ -144,7 +144,7 @@ func paired(t *testing.T, server *simulator.Server) *client {
 
 // testLog fails the test on warnings and errors, which a client has no reason for in a calm scenario.
 type testLog struct {
-	t        *testing.T
+	t        testing.TB
 	mu       sync.Mutex
 	tolerant bool
 	closed   bool
