@@ -52,6 +52,7 @@ type outgoing struct {
 	Stanza    string `json:"stanza,omitempty"` // text when empty
 	Edit      string `json:"edit,omitempty"`
 	MediaType string `json:"media_type,omitempty"`
+	Peer      bool   `json:"peer,omitempty"` // for the ears of one own client
 	Plaintext []byte `json:"plaintext"`
 }
 

@@ -41,6 +41,8 @@ type AccountSpec struct {
 	Identities string `json:"identities,omitempty"`
 	// Passkey makes clients prove the account's passkey before the phone links them.
 	Passkey bool `json:"passkey,omitempty"`
+	// Sync is what the account's phone sends clients after pairing.
+	Sync Sync `json:"sync,omitzero"`
 	// Limits are what WhatsApp holds against the account, for those whose phone clients are linked to.
 	Limits Limits `json:"limits,omitzero"`
 	// Behaviour is what the account's phone does with messages.
@@ -59,6 +61,9 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 	if err := checkIdentities(spec.Identities); err != nil {
 		return err
 	}
+	if err := spec.Sync.check(); err != nil {
+		return err
+	}
 	for _, alias := range spec.Aliases {
 		if err := checkNumber(alias); err != nil {
 			return fmt.Errorf("alias: %w", err)
@@ -73,9 +78,17 @@ func (s *Server) AddAccount(spec AccountSpec) error {
 	if a == nil {
 		a = s.directory.add(spec.Number)
 	}
+	renamed := a.name != spec.Name
 	a.name, a.about, a.registered, a.behaviour = spec.Name, spec.About, !spec.Unregistered, spec.Behaviour
 	a.identities, a.limits, a.passkey = spec.Identities, spec.Limits, spec.Passkey
+	a.sync = spec.Sync
 	s.directory.alias(a, spec.Aliases)
+	if renamed && a.appState != nil {
+		if err := a.nameInAppState(); err != nil {
+			return fmt.Errorf("change the name: %w", err)
+		}
+		s.tellAppState(a, collectionSettings, nil)
+	}
 	a.addCompanions(spec.Companions)
 	s.changed()
 	return nil

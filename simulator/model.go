@@ -29,6 +29,8 @@ type account struct {
 	identities  string    // by which addresses it is known: both when empty, numberOnly or lidOnly
 	aliases     []string
 	limits      Limits
+	sync        Sync
+	appState    *appState         // nil until somebody needs it
 	passkey     bool              // clients must prove a passkey to be linked
 	chats       map[string]chat   // by the other's number
 	tokens      map[string][]byte // privacy tokens it gave, by the other's number
@@ -55,6 +57,7 @@ type device struct {
 	linkedAt       time.Time
 	prekeys        prekeys // what the client uploaded
 
+	synced   bool       // the phone has sent it what it sends once
 	waiting  []*waiting // stanzas for the client, in order, until it acknowledged them
 	inFlight int        // how many of them, from the first on, were sent on the present connection
 	conn     *conn      // the connection it is logged in on, nil while away

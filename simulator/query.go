@@ -131,7 +131,7 @@ func (s *Server) answer(c *conn, d *device, iq *waBinary.Node, space, name strin
 	case "w:m set media_conn":
 		c.result(iq, s.mediaConn(d.account.number))
 	case "w:sync:app:state set sync":
-		c.result(iq, appState(iq))
+		s.handleAppState(c, d, iq)
 	case "privacy get privacy":
 		c.result(iq, privacySettings())
 	case "privacy set tokens":
@@ -173,6 +173,9 @@ func (s *Server) activate(c *conn, iq *waBinary.Node) {
 	if !c.active {
 		c.active = true
 		s.deliverWaiting(c)
+		if d := c.who(); d != nil {
+			s.synchronise(d)
+		}
 	}
 }
 
@@ -200,19 +203,6 @@ func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	}
 	s.mu.Unlock()
 	c.result(iq) // after a logout the client closes the connection itself
-}
-
-// appState says that there is nothing in any collection.
-func appState(iq *waBinary.Node) waBinary.Node {
-	request := iq.GetChildByTag("sync")
-	var collections []waBinary.Node
-	for _, asked := range request.GetChildrenByTag("collection") {
-		collections = append(collections, waBinary.Node{
-			Tag:   "collection",
-			Attrs: waBinary.Attrs{"name": text(&asked, "name"), "version": "0", "type": "result"},
-		})
-	}
-	return waBinary.Node{Tag: "sync", Content: collections}
 }
 
 func privacySettings() waBinary.Node {

@@ -183,7 +183,7 @@ func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
 			s.problem("retry receipt for a message that was never written")
 			return
 		}
-		if client.account == d.account {
+		if client.account == d.account && !out.Peer {
 			var err error
 			if out, err = s.ownCopy(out); err != nil {
 				s.problem("answer a retry receipt: %v", err)

@@ -25,7 +25,7 @@ func saveAccount(a *account) (savedAccount, error) {
 	saved := savedAccount{
 		Number: a.number, LID: a.lid, Name: a.name, About: a.about, Registered: a.registered,
 		NextDevice: a.nextDevice, KeyIndex: a.keyIndex, Behaviour: a.behaviour,
-		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Passkey: a.passkey, Away: a.away, Tokens: maps.Clone(a.tokens),
+		Aliases: a.aliases, Identities: a.identities, Limits: a.limits, Passkey: a.passkey, Sync: a.sync, AppState: a.appState.save(), Away: a.away, Tokens: maps.Clone(a.tokens),
 		PreKeys: a.preKeysLeft,
 	}
 	if a.chats != nil {
@@ -54,7 +54,7 @@ func saveAccount(a *account) (savedAccount, error) {
 }
 
 func saveDevice(d *device) (savedDevice, error) {
-	saved := savedDevice{ID: d.id, KeyIndex: d.keyIndex}
+	saved := savedDevice{ID: d.id, KeyIndex: d.keyIndex, Synced: d.synced}
 	if d.signal != nil {
 		state := d.signal.export()
 		saved.Signal = &state
@@ -98,7 +98,7 @@ func (saved *savedAccount) restore() (*account, error) {
 	a := &account{
 		number: saved.Number, lid: saved.LID, name: saved.Name, about: saved.About, registered: saved.Registered,
 		nextDevice: max(1, saved.NextDevice), keyIndex: saved.KeyIndex, behaviour: saved.Behaviour,
-		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, passkey: saved.Passkey, away: saved.Away, tokens: saved.Tokens,
+		aliases: saved.Aliases, identities: saved.Identities, limits: saved.Limits, passkey: saved.Passkey, sync: saved.Sync, away: saved.Away, tokens: saved.Tokens,
 		preKeysLeft: saved.PreKeys,
 		devices:     map[uint16]*device{},
 	}
@@ -109,6 +109,10 @@ func (saved *savedAccount) restore() (*account, error) {
 		a.chats[number] = chat{wrote: c.Wrote, reached: c.Reached}
 	}
 	a.devices[0] = &device{account: a}
+	var err error
+	if a.appState, err = saved.AppState.restore(); err != nil {
+		return nil, fmt.Errorf("app state: %w", err)
+	}
 	if saved.Identity != nil {
 		key, err := restoreKey(saved.Identity)
 		if err != nil {
@@ -127,7 +131,7 @@ func (saved *savedAccount) restore() (*account, error) {
 }
 
 func (saved *savedDevice) restore(a *account) (*device, error) {
-	d := &device{account: a, id: saved.ID, keyIndex: saved.KeyIndex}
+	d := &device{account: a, id: saved.ID, keyIndex: saved.KeyIndex, synced: saved.Synced}
 	if saved.Signal != nil {
 		signal, err := importSignal(*saved.Signal)
 		if err != nil {

@@ -27,25 +27,35 @@ type savedState struct {
 }
 
 type savedAccount struct {
-	Number     string    `json:"number"`
-	LID        string    `json:"lid"`
-	Name       string    `json:"name,omitempty"`
-	About      string    `json:"about,omitempty"`
-	Registered bool      `json:"registered"`
-	Identity   []byte    `json:"identity,omitempty"` // private key
-	NextDevice uint16    `json:"next_device"`
-	KeyIndex   uint32    `json:"key_index"`
-	Behaviour  Behaviour `json:"behaviour,omitzero"`
-	Aliases    []string  `json:"aliases,omitempty"`
-	Identities string    `json:"identities,omitempty"`
-	Limits     Limits    `json:"limits,omitzero"`
-	Passkey    bool      `json:"passkey,omitempty"`
-	Away       bool      `json:"away,omitempty"`
-	PreKeys    *int      `json:"prekeys,omitempty"`
+	Number     string         `json:"number"`
+	LID        string         `json:"lid"`
+	Name       string         `json:"name,omitempty"`
+	About      string         `json:"about,omitempty"`
+	Registered bool           `json:"registered"`
+	Identity   []byte         `json:"identity,omitempty"` // private key
+	NextDevice uint16         `json:"next_device"`
+	KeyIndex   uint32         `json:"key_index"`
+	Behaviour  Behaviour      `json:"behaviour,omitzero"`
+	Aliases    []string       `json:"aliases,omitempty"`
+	Identities string         `json:"identities,omitempty"`
+	Limits     Limits         `json:"limits,omitzero"`
+	Passkey    bool           `json:"passkey,omitempty"`
+	Sync       Sync           `json:"sync,omitzero"`
+	AppState   *savedAppState `json:"app_state,omitempty"`
+	Away       bool           `json:"away,omitempty"`
+	PreKeys    *int           `json:"prekeys,omitempty"`
 	// Chats and Tokens are keyed by the other's number.
 	Chats   map[string]savedChat `json:"chats,omitempty"`
 	Tokens  map[string][]byte    `json:"tokens,omitempty"`
 	Devices []savedDevice        `json:"devices,omitempty"`
+}
+
+// savedAppState is an app state; hashes follow from the patches.
+type savedAppState struct {
+	KeyID       []byte              `json:"key_id"`
+	Key         []byte              `json:"key"`
+	Salt        []byte              `json:"salt"`
+	Collections map[string][][]byte `json:"collections,omitempty"` // patches
 }
 
 // savedChat is what an account knows of another.
@@ -60,6 +70,7 @@ type savedDevice struct {
 	KeyIndex uint32         `json:"key_index,omitempty"`
 	Signal   *signalState   `json:"signal,omitempty"`
 	Linked   *savedLink     `json:"linked,omitempty"`
+	Synced   bool           `json:"synced,omitempty"`
 	Waiting  []savedWaiting `json:"waiting,omitempty"`
 }
 

@@ -168,7 +168,10 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 		if out.Edit != "" {
 			n.Attrs["edit"] = out.Edit
 		}
-		if to.account == from.account {
+		switch {
+		case out.Peer:
+			n.Attrs["category"] = "peer"
+		case to.account == from.account:
 			s.addressCopy(&n, to, out.To)
 		}
 		s.postMessage(to, from, out.ID, n)
