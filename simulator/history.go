@@ -42,12 +42,14 @@ const maxInline = 16 << 10
 // synchronise lets an account's phone send a client what it sends once.
 func (s *Server) synchronise(d *device) {
 	s.mu.Lock()
-	phone := d.account.devices[0]
-	signal, messages := s.virtual(phone), s.syncMessages(d)
-	s.mu.Unlock()
+	messages := s.syncMessages(d)
 	if len(messages) == 0 {
+		s.mu.Unlock()
 		return
 	}
+	phone := d.account.devices[0]
+	signal := s.virtual(phone)
+	s.mu.Unlock()
 	s.enqueue(&signal.jobs, func(ctx context.Context) {
 		for _, m := range messages {
 			if err := s.sendPeer(ctx, phone, signal, d, m); err != nil {

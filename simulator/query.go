@@ -169,13 +169,15 @@ func (s *Server) answerSpace(c *conn, d *device, iq *waBinary.Node, space, name 
 func (s *Server) activate(c *conn, iq *waBinary.Node) {
 	c.result(iq)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.active {
+	d := c.who()
+	first := !c.active
+	if first {
 		c.active = true
 		s.deliverWaiting(c)
-		if d := c.who(); d != nil {
-			s.synchronise(d)
-		}
+	}
+	s.mu.Unlock()
+	if first && d != nil {
+		s.synchronise(d)
 	}
 }
 
