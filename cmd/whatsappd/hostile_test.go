@@ -128,7 +128,7 @@ func (w *world) honest() {
 		shown := map[string]int{}
 		if entries, err := w.sim.Inbox(ctx, number); err == nil { // else nobody has this number
 			for _, entry := range entries {
-				if entry.From != ownerPhone || entry.Device != 0 {
+				if !slices.Contains(w.owners, entry.From) || entry.Device != 0 {
 					continue
 				}
 				require.Equal(w.t, number, known[entry.ID].number, "the message %s of %s belongs to no task", entry.ID, number)

@@ -46,15 +46,16 @@ type world struct {
 	hook     *receiver
 	settings map[string]string
 	daemon   *process
-	base     string // the daemon's address
-	round    *round // of a hostile run
+	base     string   // the daemon's address
+	round    *round   // of a hostile run
+	owners   []string // whose phone the daemon was linked to in turn
 }
 
 // newWorld starts a simulator with an owner's phone and some contacts who read what they get.
 func newWorld(t *testing.T, contacts int) *world {
 	t.Helper()
 	args := []string{"simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--state", t.TempDir() + "/simulator.json", "--json"}
-	w := &world{t: t, hook: newReceiver(t)}
+	w := &world{t: t, hook: newReceiver(t), owners: []string{ownerPhone}}
 	sim := start(t, "simulator", nil, append(args, w.hostility()...)...)
 	var info simulator.Info
 	require.NoError(t, json.Unmarshal([]byte(sim.wants(`^(\{.*"root_key".*\})$`)[1]), &info))
