@@ -40,6 +40,7 @@ type Account struct {
 	sending   chan struct{} // holds one value while a send or a log-out uses the connection
 	checks    checks
 	rebuilds  rebuilds
+	refusals  refusals
 	observing sync.Mutex // Observe is called by one goroutine at a time
 }
 

@@ -29,6 +29,7 @@ const (
 	CodeUnresolvable        = "recipient_unresolvable"
 	CodeNoRecipientCopy     = "no_recipient_copy"
 	CodePriorContact        = "recipient_requires_prior_contact"
+	CodeReachoutLocked      = NoticeLocked
 	CodeSessionRebuild      = "session_rebuild_needed"
 	CodeRateLimited         = "rate_limited"
 	CodeCheckAllowance      = "check_allowance"

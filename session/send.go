@@ -72,15 +72,24 @@ func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) 
 	stop := a.watchSend()
 	defer stop()
 	failed := a.attempt(ctx, l, m, lid, sent)
-	if failed == nil || failed.Code != CodeSessionRebuild && failed.Code != CodePriorContact {
-		return failed
-	}
-	if failed.Code == CodeSessionRebuild {
+	switch {
+	case failed == nil:
+	case failed.Code == CodeSessionRebuild:
 		if err := l.guard.sessions.DeleteAllSessions(ctx, lid.SignalAddressUser()); err != nil {
 			return &Error{Code: CodeStoreFailed, Retry: RetryLater, Err: err}
 		}
 		sent.Rebuilt = true
+		failed = a.again(ctx, l, m, lid, sent, failed)
+	case failed.Code == CodePriorContact && a.reachoutLeft() == 0:
+		// Nobody can ask for a contact's privacy token: contacts give it, and the library reads what it holds at every attempt
+		// and gives ours after the first. So a second attempt is all that can be done for a fresh token.
+		failed = a.again(ctx, l, m, lid, sent, failed)
 	}
+	return a.tellLock(m, lid, failed)
+}
+
+// again is the second attempt.
+func (a *Account) again(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent, failed *Error) *Error {
 	a.log.Warn("sending once more", "message", m.ID, "reason", failed.Code)
 	sent.Resent++
 	return a.attempt(ctx, l, m, lid, sent)

@@ -186,6 +186,8 @@ type Message struct {
 	ID   MessageID
 	To   Number
 	Text string
+
+	Stranger bool // neither side ever wrote to the other: see CodeReachoutLocked
 }
 
 // Sent is what a send found out. When it succeeded, WhatsApp's server took the message with a copy for the recipient's phone

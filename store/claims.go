@@ -30,14 +30,6 @@ const cold = `NOT EXISTS (SELECT 1 FROM contact AS c WHERE c.account = task.acco
 	AND c.number IN (task.number, (SELECT k.canonical FROM check_cache AS k WHERE k.account = task.account AND k.number = task.number))
 	AND (c.first_sent_at > 0 OR c.last_heard_at > 0))`
 
-// notBefore is when a task is due. In the line of those who are no strangers, nobody waits as one.
-func notBefore(class task.Class) string {
-	if class != task.ClassWarm {
-		return `not_before`
-	}
-	return `CASE WHEN reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `') THEN 0 ELSE not_before END`
-}
-
 // kept is the class under which the tasks of a class are kept.
 func kept(class task.Class) task.Class {
 	if class == task.ClassWarm {
@@ -67,7 +59,7 @@ func (db *DB) Claim(ctx context.Context, account string, class task.Class, now t
 	}
 	var tasks []task.Task
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
-		tasks, err = queryTasks(ctx, q, `SELECT `+taskColumns+workable(class)+` AND `+notBefore(class)+` <= ? ORDER BY seq LIMIT ?`,
+		tasks, err = queryTasks(ctx, q, `SELECT `+taskColumns+workable(class)+` AND not_before <= ? ORDER BY seq LIMIT ?`,
 			account, kept(class), millis(now), limit)
 		if err != nil || len(tasks) == 0 {
 			return err
@@ -106,7 +98,7 @@ func begin(ctx context.Context, q queries, tasks []task.Task, now time.Time) err
 // again after that end.
 func (db *DB) NextDue(ctx context.Context, account string, class task.Class, now time.Time) (time.Time, bool, error) {
 	var ms sql.NullInt64
-	err := db.reads.QueryRowContext(ctx, `SELECT min(`+notBefore(class)+`)`+workable(class), account, kept(class)).Scan(&ms)
+	err := db.reads.QueryRowContext(ctx, `SELECT min(not_before)`+workable(class), account, kept(class)).Scan(&ms)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look for the next due task: %w", err)
 	}
@@ -149,8 +141,10 @@ func requeue(ctx context.Context, q queries, t task.Task) error {
 	return addSteps(ctx, q, seq, t.Steps)
 }
 
-const releaseTasks = `UPDATE task SET not_before = ?1, waited_ms = max(0, waited_ms - (not_before - ?1))
-	WHERE account = ?2 AND class = 'message' AND state = 'queued' AND reason = ?3 AND not_before > ?1`
+const release = ` SET not_before = ?1, waited_ms = max(0, waited_ms - (not_before - ?1))
+	WHERE account = ?2 AND class = 'message' AND not_before > ?1 AND `
+
+const releaseTasks = `UPDATE task` + release + `state = 'queued' AND reason = ?3`
 
 // Release implements task.Keeper.
 func (db *DB) Release(ctx context.Context, account, reason string, now time.Time) error {

@@ -109,7 +109,7 @@ func testNumbers(t *testing.T, open opener) {
 		require.Zero(t, firstSent)
 		require.Zero(t, lastHeard)
 		for _, at := range []time.Time{s.now, s.later(time.Hour), s.later(time.Minute)} {
-			require.NoError(t, s.tasks.Heard(t.Context(), account, number, at))
+			require.NoError(t, s.tasks.Heard(t.Context(), account, number, at, at))
 		}
 		s.message(number)
 		s.finish(s.claimOne(), task.Yes)

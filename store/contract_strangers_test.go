@@ -13,7 +13,7 @@ import (
 func testStrangers(t *testing.T, open opener) {
 	const stranger, friend = "15550100101", "15550100102"
 	hears := func(s *scene, number string) {
-		require.NoError(s.t, s.tasks.Heard(s.t.Context(), account, number, s.now))
+		require.NoError(s.t, s.tasks.Heard(s.t.Context(), account, number, s.now, s.now))
 	}
 
 	t.Run("those who wrote are claimed past those who did not", func(t *testing.T) {
@@ -57,9 +57,8 @@ func testStrangers(t *testing.T, open opener) {
 		waits := s.claimOne()
 		waits.NotBefore, waits.Reason = s.later(time.Hour), task.ReasonLocked
 		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{waits}))
-		require.Empty(t, s.claim(task.ClassWarm, 1))
-		hears(s, stranger)
 		require.Empty(t, s.claim(task.ClassMessage, 1))
+		hears(s, stranger)
 		due, _, err := s.tasks.NextDue(t.Context(), account, task.ClassWarm, s.now)
 		require.NoError(t, err)
 		require.Equal(t, s.now, due)
@@ -73,6 +72,10 @@ func testStrangers(t *testing.T, open opener) {
 			{Number: asked, Verdict: session.Registered, Canonical: written, At: s.now},
 		}))
 		s.message(asked)
+		waits := s.claimOne()
+		require.True(t, waits.Cold)
+		waits.NotBefore, waits.Reason = s.later(time.Hour), task.ReasonSettling
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{waits}))
 		hears(s, written)
 		claimed := s.claimOne()
 		require.False(t, claimed.Cold)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"whatsappd/session"
+	"whatsappd/task"
 )
 
 // CheckedNumbers implements session.Keeper.
@@ -84,14 +85,23 @@ func (db *DB) Contacted(ctx context.Context, account, number string) (firstSent,
 	return firstSent, lastHeard, nil
 }
 
+// releaseChat is for the messages to a number, in all its forms, that wait because it is a stranger's. One that runs does not
+// wait; it is named for the sake of the index.
+const releaseChat = `UPDATE task INDEXED BY task_chat` + release + `state IN ('queued', 'running')
+	AND number IN (SELECT ?3 UNION ALL SELECT number FROM check_cache WHERE account = ?2 AND canonical = ?3)
+	AND reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `')`
+
 // Heard implements task.Keeper. An older time than the one that is kept changes nothing.
-func (db *DB) Heard(ctx context.Context, account, number string, at time.Time) error {
+func (db *DB) Heard(ctx context.Context, account, number string, at, now time.Time) error {
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
 		if err := needAccount(ctx, q, account); err != nil {
 			return err
 		}
 		_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number, last_heard_at) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET last_heard_at = max(last_heard_at, excluded.last_heard_at)`, account, number, millis(at))
+		if err == nil {
+			_, err = q.ExecContext(ctx, releaseChat, millis(now), account, number)
+		}
 		return err
 	})
 	if err != nil {

@@ -24,9 +24,10 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 	}{
 		"claim checks":    {claim(task.ClassCheck), 4, []string{"task_lane"}},
 		"claim messages":  {claim(task.ClassMessage), 4, []string{"task_lane", "task_running", "task_chat"}},
-		"claim warm":      {`SELECT ` + taskColumns + workable(task.ClassWarm) + ` AND ` + notBefore(task.ClassWarm) + ` <= ? ORDER BY seq LIMIT ?`, 4, []string{"task_lane", "task_running", "task_chat"}},
-		"next warm":       {`SELECT min(` + notBefore(task.ClassWarm) + `)` + workable(task.ClassWarm), 2, []string{"task_lane", "task_chat"}},
+		"claim warm":      {claim(task.ClassWarm), 4, []string{"task_lane", "task_running", "task_chat"}},
+		"next warm":       {`SELECT min(not_before)` + workable(task.ClassWarm), 2, []string{"task_lane", "task_chat"}},
 		"release":         {releaseTasks, 3, []string{"task_lane"}},
+		"let one go on":   {releaseChat, 3, []string{"task_chat", "check_cache_canonical"}},
 		"claim control":   {claim(task.ClassControl), 4, []string{"task_lane", "task_running"}},
 		"next message":    {`SELECT min(not_before)` + workable(task.ClassMessage), 2, []string{"task_lane", "task_chat"}},
 		"claim callbacks": {dueCallbacks, 3, []string{"callback_due"}},

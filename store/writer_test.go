@@ -250,7 +250,7 @@ func TestManyCallersOfAllKinds(t *testing.T) {
 			for j := range 10 {
 				number := strconv.Itoa(15550100000 + i)
 				_, err := db.Accept(t.Context(), task.New{Account: account, Kind: task.Check, Number: number, ReturnURL: "http://host/cb"}, now)
-				errs := []error{err, db.Heard(t.Context(), account, number, now)}
+				errs := []error{err, db.Heard(t.Context(), account, number, now, now)}
 				tasks, err := db.Claim(t.Context(), account, task.ClassCheck, now, 3)
 				errs = append(errs, err)
 				for _, c := range tasks {

@@ -56,14 +56,6 @@ func (l *ledger) stranger(t *task.Task) bool {
 	return t.Kind == task.Message && l.sent[t.Number].IsZero() && l.heard[t.Number].IsZero()
 }
 
-// dueAt is when a task is due, in the line of a class.
-func dueAt(t *task.Task, class task.Class) time.Time {
-	if class == task.ClassWarm && slices.Contains([]string{task.ReasonSettling, task.ReasonColdDay, task.ReasonLocked}, t.Reason) {
-		return time.Time{}
-	}
-	return t.NotBefore
-}
-
 // in tells whether a task belongs to a class.
 func (l *ledger) in(t *task.Task, class task.Class) bool {
 	if class == task.ClassWarm {
@@ -103,7 +95,7 @@ func (l *ledger) Claim(_ context.Context, _ string, class task.Class, now time.T
 	}
 	var claimed []task.Task
 	for _, t := range l.tasks {
-		if len(claimed) == most || !l.in(t, class) || dueAt(t, class).After(now) || !l.workable(t) {
+		if len(claimed) == most || !l.in(t, class) || t.NotBefore.After(now) || !l.workable(t) {
 			continue
 		}
 		t.State = task.Running
@@ -122,7 +114,7 @@ func (l *ledger) NextDue(_ context.Context, _ string, class task.Class, now time
 		if !l.in(t, class) || !l.workable(t) {
 			continue
 		}
-		at := dueAt(t, class)
+		at := t.NotBefore
 		if at.Before(now) {
 			at = now
 		}
@@ -212,12 +204,26 @@ func (l *ledger) Release(_ context.Context, _, reason string, now time.Time) err
 	if l.failing != nil {
 		return l.failing
 	}
+	l.release(now, func(t *task.Task) bool { return t.Reason == reason })
+	return nil
+}
+
+func (l *ledger) release(now time.Time, which func(*task.Task) bool) {
 	for _, t := range l.tasks {
-		if t.State == task.Queued && t.Reason == reason && t.NotBefore.After(now) {
+		if t.State == task.Queued && t.NotBefore.After(now) && which(t) {
 			t.Waited = max(0, t.Waited-t.NotBefore.Sub(now))
 			t.NotBefore = now
 		}
 	}
+}
+
+func (l *ledger) Heard(_ context.Context, _, number string, at, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard[number] = at
+	l.release(now, func(t *task.Task) bool {
+		return t.Number == number && slices.Contains([]string{task.ReasonSettling, task.ReasonColdDay, task.ReasonLocked}, t.Reason)
+	})
 	return nil
 }
 
@@ -287,13 +293,6 @@ func (l *ledger) get(id task.ID) task.Task {
 		return *t
 	}
 	return task.Task{}
-}
-
-// hears notes that a number wrote.
-func (l *ledger) hears(number string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.heard[number] = time.Now()
 }
 
 // returned tells how many tasks were put back so far.

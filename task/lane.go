@@ -125,6 +125,15 @@ func (l *Lane) Accept(ctx context.Context, w New) (Accepted, error) {
 	return accepted, err
 }
 
+// Heard notes that a number wrote to the account: it is no stranger any more.
+func (l *Lane) Heard(ctx context.Context, number string, at time.Time) error {
+	if err := l.keeper.Heard(ctx, l.opts.Account, number, at, l.opts.Now()); err != nil {
+		return err
+	}
+	l.bells.ring(ClassMessage)
+	return nil
+}
+
 // Idle waits until the lane has nothing to do at this moment: nothing is worked, and what is queued waits for a time or for
 // the account. It returns the context's error when that ends first; a lane that does not run is never idle.
 func (l *Lane) Idle(ctx context.Context) error { return l.bells.idle(ctx) }

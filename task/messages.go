@@ -59,7 +59,6 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 		return next, err
 	}
 	t := tasks[0]
-	t.early(now)
 	if end, over := l.refused(t); over {
 		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
 	}
@@ -84,14 +83,6 @@ func (l *Lane) minded(ctx context.Context) error {
 	return nil
 }
 
-// early takes back the rest of a wait that ended before its time.
-func (t *Task) early(now time.Time) {
-	if t.NotBefore.After(now) {
-		t.Waited = max(0, t.Waited-t.NotBefore.Sub(now))
-		t.NotBefore = now
-	}
-}
-
 // sendInTime works one message, or puts it back until its pace allows it.
 func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, error) {
 	pace, err := l.kept(ctx)
@@ -101,7 +92,7 @@ func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, 
 	now := l.opts.Now()
 	at, reason := l.opts.Pace.Next(pace, t.Cold, l.locked, now)
 	if !at.After(now) {
-		t.Waited = l.waited(t, now)
+		t.Waited, t.NotBefore = l.waited(t, now), now
 		return time.Time{}, l.send(ctx, t, seen)
 	}
 	next := at
@@ -125,7 +116,7 @@ func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	outcome := outcomes[0]
 	now := l.opts.Now()
 	var pace *PaceState
-	if tried := outcome.Final || outcome.Counts || outcome.Uncertain; tried && !l.opts.Pace.Off {
+	if tried := outcome.Final || outcome.Counts || outcome.Uncertain || outcome.Code == ReasonLocked; tried && !l.opts.Pace.Off {
 		pace = l.advance(t.Cold, now)
 	}
 	if outcome.Final { // the others waited for this one, and will for its gap

@@ -34,7 +34,7 @@ func TestFriendsPassStrangersWhoWaitForAReasonOfTheirOwn(t *testing.T) {
 				paced(o, h)
 				o.Pace.ColdPerDay = 1
 			}, func(s *scene) {
-				s.ledger.hears("friend")
+				require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
 				hold(s)
 				until, before := time.Now().Add(2*time.Minute), len(s.hands.tried())
 				first := s.message("1")
@@ -67,7 +67,7 @@ func TestAReasonOfTheAccountHoldsFriendsToo(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			play(t, func(o *task.Options, _ *hands) { o.Pace = policy }, func(s *scene) {
-				s.ledger.hears("friend")
+				require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
 				s.message("0")
 				s.pass(time.Second)
 				held := s.message("1")
@@ -90,8 +90,8 @@ func TestAStrangerWhoWritesIsOneNoLonger(t *testing.T) {
 		other := s.message("2")
 		s.pass(time.Minute)
 		require.Empty(t, s.hands.tried())
-		s.ledger.hears("1")
-		s.pass(time.Minute)
+		require.NoError(t, s.lane.Heard(t.Context(), "1", time.Now()))
+		s.pass(10 * time.Second)
 		require.Equal(t, []string{"1", "1"}, numbers(s.hands.tried()))
 		require.Equal(t, []task.ID{first, second}, []task.ID{s.hands.tried()[0].ID, s.hands.tried()[1].ID}, "in order")
 		require.LessOrEqual(t, s.ledger.get(first).Waited, 2*time.Minute, "only what it did wait")
@@ -117,7 +117,7 @@ func TestALockThatEndsEarlyLetsStrangersGoInOrder(t *testing.T) {
 func TestALockOutlivesARestartAndAgesNobody(t *testing.T) {
 	t.Parallel()
 	play(t, paced, func(s *scene) {
-		s.ledger.hears("friend")
+		require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
 		s.hands.lock(time.Now().Add(48 * time.Hour))
 		for i := range 3 {
 			s.message(fmt.Sprint(i))
@@ -144,7 +144,7 @@ func TestAFriendWhoseMessageFailsAgesWhileStrangersWait(t *testing.T) {
 		paced(o, h)
 		h.send = func(task.Task) task.Outcome { return task.Later("network_uncertain", "no answer", 0) }
 	}, func(s *scene) {
-		s.ledger.hears("friend")
+		require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
 		s.hands.lock(time.Now().Add(48 * time.Hour))
 		s.message("1")
 		bad := s.message("friend")
@@ -163,5 +163,33 @@ func TestStrangersThatWaitCostOneWriteForEachReason(t *testing.T) {
 		}
 		s.pass(time.Hour)
 		require.Equal(t, 1, s.ledger.returned())
+	})
+}
+
+func TestAMessageThatTheLockRefusedWaitsForItsEnd(t *testing.T) {
+	t.Parallel()
+	play(t, func(o *task.Options, h *hands) {
+		paced(o, h)
+		h.send = func(one task.Task) task.Outcome {
+			if left := h.ReachoutLocked().Sub(time.Now()); left > 0 && one.Number == "silent" {
+				return task.Paced(task.ReasonLocked, "", left)
+			}
+			return task.Succeed(task.Yes)
+		}
+	}, func(s *scene) {
+		s.ledger.sent["silent"] = time.Now() // we wrote, no answer came: no first contact, and yet under the lock
+		until := time.Now().Add(24 * time.Hour)
+		s.hands.lock(until)
+		id := s.message("silent")
+		s.pass(12 * time.Hour)
+		require.Len(t, s.hands.tried(), 1, "it is tried once")
+		got := s.ledger.get(id)
+		require.Equal(t, task.ReasonLocked, got.Reason)
+		require.True(t, until.Equal(got.NotBefore))
+		require.Zero(t, got.Attempt)
+		require.Len(t, s.ledger.kept().Sends, 1, "a refused try counts for the pace")
+		s.hands.lock(time.Time{})
+		s.pass(time.Minute)
+		require.Equal(t, task.Done, s.ledger.get(id).State)
 	})
 }

@@ -205,8 +205,7 @@ type Keeper interface {
 	// Accept keeps new work. ErrIdempotency, ErrFull and ErrStopping are told apart.
 	Accept(ctx context.Context, w New, now time.Time) (Accepted, error)
 	// Claim takes up to max due tasks of a class in order of acceptance, marks them running and counts the attempt. A message
-	// is not due while an earlier one to the same number is unfinished. At most one message runs per account. For ClassWarm, a
-	// message that was put off as a first contact (see ReasonSettling) is due at once when it no longer is one.
+	// is not due while an earlier one to the same number is unfinished. At most one message runs per account.
 	Claim(ctx context.Context, account string, class Class, now time.Time, max int) ([]Task, error)
 	// NextDue returns when the earliest queued task of a class is due; false when there is none.
 	NextDue(ctx context.Context, account string, class Class, now time.Time) (time.Time, bool, error)
@@ -226,8 +225,9 @@ type Keeper interface {
 	KeepPace(ctx context.Context, account string, p PaceState) error
 	// Contacted returns when the account first wrote to a number and when the number last wrote to the account; zero for never.
 	Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error)
-	// Heard records that a number wrote to the account.
-	Heard(ctx context.Context, account, number string, at time.Time) error
+	// Heard records that a number wrote to the account. Queued messages to it that waited as first contacts (see ReasonSettling)
+	// are due now, as by Release.
+	Heard(ctx context.Context, account, number string, at, now time.Time) error
 	// Confirm keeps what a device of a recipient said of messages, and returns how many it concerned: receipts of messages that
 	// are no task's are none. Task.Delivery never goes back.
 	Confirm(ctx context.Context, c Confirmation) (int, error)

@@ -137,7 +137,7 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 		if event.From == "" {
 			break
 		}
-		if err := a.db.Heard(ctx, string(event.Account), string(event.From), event.At); err != nil {
+		if err := a.lane.Heard(ctx, string(event.From), event.At); err != nil {
 			return err
 		}
 	case session.MessageConfirmed:

@@ -100,6 +100,8 @@ func (w *worker) Send(ctx context.Context, t task.Task) task.Outcome {
 		ID:   session.MessageID(t.MessageID),
 		To:   session.Number(t.Number),
 		Text: t.Text,
+
+		Stranger: t.Cold,
 	})
 	outcome := task.Succeed(task.Yes)
 	if err != nil {

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.mau.fi/whatsmeow/types"
+)
+
+// refusals tells the two meanings of 463 apart: WhatsApp may refuse one recipient, or lock all first contacts of the account
+// without a notice. It lasts as long as the process; the lock it finds is kept.
+type refusals struct {
+	mu   sync.Mutex
+	last string // the first contact that was refused, with none let through since
+}
+
+// refused notes a refused first contact, and tells whether another one was refused just before: then it is a lock.
+func (r *refusals) refused(contact string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == "" || r.last == contact {
+		r.last = contact
+		return false
+	}
+	r.last = ""
+	return true
+}
+
+// passed notes a first contact that WhatsApp took.
+func (r *refusals) passed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = ""
+}
+
+// reachoutLeft is how long WhatsApp will take no first contacts; zero for no lock.
+func (a *Account) reachoutLeft() time.Duration {
+	return max(0, a.status.Load().Reachout.Sub(a.opts.Now()))
+}
+
+// tellLock turns the refusal of one recipient into that of the account, when it is one: then the message waits. WhatsApp's
+// meaning of 463 is from reports: see docs/pacing.md.
+func (a *Account) tellLock(m Message, lid types.JID, failed *Error) *Error {
+	if failed == nil && m.Stranger {
+		a.refusals.passed()
+	}
+	if failed == nil || failed.Code != CodePriorContact {
+		return failed
+	}
+	if m.Stranger && a.reachoutLeft() == 0 && a.refusals.refused(lid.User) {
+		a.supposeLock()
+	}
+	left := a.reachoutLeft()
+	if left == 0 {
+		return failed
+	}
+	return &Error{
+		Code: CodeReachoutLocked, Retry: RetryPace, After: left, WACode: failed.WACode,
+		Hint: "WhatsApp takes no first messages to strangers for now", Err: failed.Err,
+	}
+}
+
+// supposeLock begins a lock that WhatsApp did not tell of, and returns once it can be seen.
+func (a *Account) supposeLock() {
+	seen := make(chan struct{})
+	posted := a.post(func(ctx context.Context, o *owner) {
+		if o.link != nil && o.facts.ReachoutEnd.IsZero() {
+			o.lockReachout(ctx, o.now().Add(o.t.LockUnknown),
+				"WhatsApp refused first messages to two strangers in a row: no more of them for now; answers go on")
+		}
+		o.deferred = append(o.deferred, func() { close(seen) })
+	})
+	if !posted {
+		return
+	}
+	select {
+	case <-seen:
+	case <-a.stopped:
+	}
+}

@@ -1,0 +1,97 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/session"
+	"whatsappd/simulator"
+)
+
+// cold sends a first message to a stranger.
+func (w *world) cold(to string) (session.Sent, *session.Error) {
+	w.t.Helper()
+	m := session.Message{ID: w.account.NewMessageID(), To: session.Number(to), Text: "hello", Stranger: true}
+	sent, err := w.account.Send(w.t.Context(), m)
+	if err == nil {
+		return sent, nil
+	}
+	var e *session.Error
+	require.ErrorAs(w.t, err, &e)
+	return sent, e
+}
+
+func TestARefusedStrangerIsTriedOnceMoreAndFinal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	_, err := w.sim.AddFaults(simulator.Fault{At: "message", Do: "error", Code: 463, Peer: bea})
+	require.NoError(t, err)
+	for i := range 3 {
+		sent, failed := w.cold(bea)
+		require.NotNil(t, failed)
+		require.Equal(t, session.CodePriorContact, failed.Code)
+		require.Equal(t, session.RetryNever, failed.Retry)
+		require.Equal(t, 1, sent.Resent)
+		require.Equal(t, 2*(i+1), w.sim.Faults()[0].Hits, "two attempts in all")
+		_, failed = w.cold(cem) // WhatsApp takes another first contact: no lock
+		require.Nil(t, failed)
+	}
+	require.True(t, w.account.Status().Reachout.IsZero())
+	require.Empty(t, notices(w))
+}
+
+func TestTwoStrangersRefusedInARowAreALock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ahead time.Duration
+	w.opts.Now = func() time.Time { return time.Now().Add(ahead) } // changed while nothing runs
+	w.pair()
+	require.NoError(t, w.sim.SetLimits(ana, simulator.Limits{LockedUntil: time.Now().Add(24 * time.Hour)})) // no notice of it
+	for range 2 {
+		_, failed := w.cold(bea)
+		require.Equal(t, session.CodePriorContact, failed.Code, "the same one again says nothing of the account")
+	}
+	sent, failed := w.cold(cem)
+	require.Equal(t, session.CodeReachoutLocked, failed.Code)
+	require.Equal(t, session.RetryPace, failed.Retry)
+	require.InDelta(t, time.Hour, failed.After, float64(time.Minute))
+	require.Equal(t, 1, sent.Resent)
+	until := w.account.Status().Reachout
+	require.WithinDuration(t, time.Now().Add(time.Hour), until, time.Minute)
+
+	w.halt()
+	w.run()
+	w.waitState(session.Online)
+	require.True(t, until.Equal(w.account.Status().Reachout), "over a restart")
+	sent, failed = w.cold(bea)
+	require.Equal(t, session.CodeReachoutLocked, failed.Code)
+	require.Zero(t, sent.Resent, "a lock is not tried again")
+	require.Equal(t, []string{session.NoticeLocked}, notices(w), "told once")
+
+	w.halt()
+	ahead = time.Hour + time.Minute
+	w.run()
+	w.waitState(session.Online)
+	w.wait("the lock ends by its time", func() bool { return w.account.Status().Reachout.IsZero() })
+	require.Equal(t, []string{session.NoticeLocked, session.NoticeUnlocked}, notices(w))
+}
+
+func TestALockThatIsToldOfStopsStrangersOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	_, err := w.sim.Write(t.Context(), cem, ana, "hi")
+	require.NoError(t, err)
+	until := time.Now().Add(2 * time.Hour).Truncate(time.Second)
+	require.NoError(t, w.sim.SetLimits(ana, simulator.Limits{LockedUntil: until, Notice: true}))
+	w.wait("the lock is known", func() bool { return w.account.Status().Reachout.Equal(until) })
+	sent, failed := w.cold(bea)
+	require.Equal(t, session.CodeReachoutLocked, failed.Code)
+	require.InDelta(t, 2*time.Hour, failed.After, float64(time.Minute))
+	require.Zero(t, sent.Resent)
+	_, err = w.send(cem, "hello again")
+	require.NoError(t, err, "who wrote gets an answer")
+}
