@@ -19,13 +19,18 @@
 //   - connection.go, writequeue.go, login.go, ends.go: one connection from its first frame to its end
 //   - pairing.go with code.go, offer.go and countersign.go: linking a client by a code it shows; linkcode.go: by a code that is
 //     typed; passkey.go with authenticator.go: behind a passkey
-//   - query.go: what clients ask, and who answers; directory.go, usync.go: numbers, LIDs and devices; prekeys.go: key bundles
-//   - relay.go: messages of clients, accepted and handed on; offline.go: kept until acknowledged; receipts.go, presence.go
+//   - appstate.go, statesync.go, history.go: what a phone shares with a client it has linked
+//   - query.go: what clients ask, and who answers; directory.go, usync.go: numbers, LIDs and devices; prekeys.go with
+//     prekeystock.go: key bundles
+//   - relay.go: messages of clients, accepted and handed on, with tokens.go for first contacts; offline.go: kept until
+//     acknowledged; receipts.go, presence.go; groups.go is where groups will be
 //   - media.go, attachment.go: files on their way, and what is in them
-//   - notices.go, limits.go: what the server tells clients, and what it holds against an account
+//   - notices.go, limits.go, mex.go: what the server tells clients, and what it holds against an account
+//   - strict.go: the shapes that are refused
 //
 // Virtual phones: model.go (accounts and devices), signal.go with signalstate.go and signalstore.go (keys and sessions),
-// writing.go and compose.go (what they write), reading.go and inbox.go (what they read), script.go (how they behave).
+// writing.go and compose.go (what they write), reading.go and inbox.go (what they read, in the order jobs.go keeps), script.go
+// (how they behave).
 //
 // Trouble: fault.go, faultkinds.go and disturb.go; hostile.go rolls dice for it. Records: counters.go, events.go. The control
 // API: control_table.go lists its calls, the other control files answer them. state.go and restore.go keep all in a file.
