@@ -7,9 +7,11 @@ FUZZTIME ?= 30s
 HOSTILE ?= 30
 SEEDS ?= 20
 SEED ?= 0
+SOAK ?= 1h
+KILL ?= 5m
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile lint fuzz interop bench image clean
+.PHONY: build run test hostile soak lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -25,6 +27,9 @@ test:
 hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one)
 	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
 		-run "^($$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$"
+
+soak: ## the daemon under load on a bad network, killed every $(KILL), for $(SOAK)
+	cd cmd/whatsappd && go test -timeout 24h -run TestEveryTaskEndsOnce -hostile $(HOSTILE) -seed $(SEED) -soak $(SOAK) -soak-rate 20 -soak-kill $(KILL)
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners

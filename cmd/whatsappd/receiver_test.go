@@ -21,6 +21,7 @@ type receiver struct {
 	mu       sync.Mutex
 	status   int // what it answers
 	received []received
+	byTask   map[string][]received
 	more     chan struct{} // closed and replaced at every callback
 }
 
@@ -34,7 +35,7 @@ type received struct {
 }
 
 func newReceiver(t testing.TB) *receiver {
-	r := &receiver{t: t, status: http.StatusNoContent, more: make(chan struct{})}
+	r := &receiver{t: t, status: http.StatusNoContent, more: make(chan struct{}), byTask: map[string][]received{}}
 	r.server = httptest.NewServer(http.HandlerFunc(r.take))
 	t.Cleanup(r.server.Close)
 	return r
@@ -52,6 +53,7 @@ func (r *receiver) take(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	r.received = append(r.received, got)
+	r.byTask[got.TaskID] = append(r.byTask[got.TaskID], got)
 	close(r.more)
 	r.more = make(chan struct{})
 	status := r.status
@@ -85,26 +87,33 @@ func (r *receiver) all() []received {
 
 // of returns the first callback of a task, if there was one.
 func (r *receiver) of(taskID string) (received, bool) {
-	all := r.all()
-	at := slices.IndexFunc(all, func(one received) bool { return one.TaskID == taskID })
-	if at < 0 {
-		return received{}, false
+	if all := r.about(taskID); len(all) > 0 {
+		return all[0], true
 	}
-	return all[at], true
+	return received{}, false
+}
+
+// about returns all callbacks of a task.
+func (r *receiver) about(taskID string) []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.byTask[taskID])
+}
+
+// tasks returns of how many tasks there was a callback.
+func (r *receiver) tasks() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byTask)
 }
 
 // wants waits for the callback of a task.
 func (r *receiver) wants(taskID string) received {
 	r.t.Helper()
 	var found received
-	r.until("the callback of "+taskID, func(got []received) bool {
-		for _, one := range got {
-			if one.TaskID == taskID {
-				found = one
-				return true
-			}
-		}
-		return false
+	r.until("the callback of "+taskID, func([]received) (ok bool) {
+		found, ok = r.of(taskID)
+		return ok
 	})
 	return found
 }
@@ -122,7 +131,7 @@ func (r *receiver) until(what string, satisfied func([]received) bool) {
 	for {
 		r.mu.Lock()
 		more := r.more
-		got := append([]received(nil), r.received...)
+		got := slices.Clip(r.received) // what is there never changes
 		r.mu.Unlock()
 		if satisfied(got) {
 			return

@@ -54,7 +54,7 @@ type world struct {
 // newWorld starts a simulator with an owner's phone and some contacts who read what they get.
 func newWorld(t *testing.T, contacts int) *world {
 	t.Helper()
-	args := []string{"simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--state", t.TempDir() + "/simulator.json", "--json"}
+	args := []string{"simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--json"}
 	w := &world{t: t, hook: newReceiver(t), owners: []string{ownerPhone}}
 	sim := start(t, "simulator", nil, append(args, w.hostility()...)...)
 	var info simulator.Info
