@@ -132,9 +132,17 @@ func (s guardedSessions) GetManySessions(ctx context.Context, addresses []string
 	return sessions, s.guard.called(err, addresses...)
 }
 
-// PutSession implements store.SessionStore.
+// PutSession implements store.SessionStore. The library calls it for one step with one message, in the transaction of a
+// decryption if it is one.
 func (s guardedSessions) PutSession(ctx context.Context, address string, session []byte) error {
-	return s.guard.called(s.SessionStore.PutSession(ctx, address, session), address)
+	before, err := s.SessionStore.GetSession(ctx, address)
+	if err == nil && before != nil {
+		session, err = keepOtherStates(store.SignalProtobufSerializer.Session, before, session)
+	}
+	if err == nil {
+		err = s.SessionStore.PutSession(ctx, address, session)
+	}
+	return s.guard.called(err, address)
 }
 
 // PutManySessions implements store.SessionStore. Of all the library does, only sends call it. In one transaction it saves

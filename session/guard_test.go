@@ -64,7 +64,7 @@ func TestASendTakesNoStepOfTheSessionBack(t *testing.T) {
 			_, err := device.Sessions.GetManySessions(t.Context(), []string{bea, own})
 			require.NoError(t, err)
 			if c.heard != "" {
-				require.NoError(t, device.Sessions.PutSession(t.Context(), c.heard, []byte("heard")))
+				require.NoError(t, db.PutSession(t.Context(), c.heard, []byte("heard")))
 			}
 			err = device.Sessions.PutManySessions(t.Context(), map[string][]byte{bea: []byte("sent"), own: []byte("sent")})
 			if c.moved {

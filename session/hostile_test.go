@@ -109,13 +109,3 @@ func TestABadNetworkLosesAndDoublesNothing(t *testing.T) {
 		})
 	}
 }
-
-// heard returns the texts of a contact that the account was told, in order.
-func (w *world) heard(from string) (texts []string) {
-	for _, m := range told[session.MessageReceived](w) {
-		if string(m.From) == from {
-			texts = append(texts, m.Text)
-		}
-	}
-	return texts
-}

@@ -210,6 +210,16 @@ func told[E session.Event](w *world) []E {
 	return events
 }
 
+// heard returns the texts of a contact that the account was told, in order.
+func (w *world) heard(from string) (texts []string) {
+	for _, m := range told[session.MessageReceived](w) {
+		if string(m.From) == from {
+			texts = append(texts, m.Text)
+		}
+	}
+	return texts
+}
+
 // isCalm fails the test if the library complained.
 func (w *world) isCalm() {
 	w.t.Helper()

@@ -37,6 +37,32 @@ func TestVirtualDevicesTalkToEachOther(t *testing.T) {
 	require.Equal(t, inSession, kind, "an answered session needs no keys any more")
 }
 
+// Both begin a session at the same moment, and their messages go on to cross: each side has two states.
+func TestSessionsThatCrossStayReadable(t *testing.T) {
+	t.Parallel()
+	ana, bea := newSignalDevice(keys.NewKeyPair()), newSignalDevice(keys.NewKeyPair())
+	toAna, toBea := types.NewJID("1", types.HiddenUserServer), types.NewJID("2", types.HiddenUserServer)
+	ofAna, ofBea := ana.mintBundle(), bea.mintBundle()
+	withAna, withBea := &ofAna, &ofBea
+	for round := range 8 {
+		one, kindOne, err := ana.encrypt(t.Context(), toBea, []byte("one"), withBea)
+		require.NoError(t, err)
+		two, kindTwo, err := bea.encrypt(t.Context(), toAna, []byte("two"), withAna)
+		require.NoError(t, err)
+		withAna, withBea = nil, nil
+		_, err = bea.decrypt(t.Context(), toAna, kindOne, one)
+		require.NoError(t, err, "round %d", round)
+		if round%2 == 1 { // only one of them answers in the new state
+			extra, kind, err := bea.encrypt(t.Context(), toAna, []byte("three"), nil)
+			require.NoError(t, err)
+			_, err = ana.decrypt(t.Context(), toBea, kind, extra)
+			require.NoError(t, err, "round %d", round)
+		}
+		_, err = ana.decrypt(t.Context(), toBea, kindTwo, two)
+		require.NoError(t, err, "round %d", round)
+	}
+}
+
 func TestAFailedDecryptionChangesNothing(t *testing.T) {
 	t.Parallel()
 	ana, bea := newSignalDevice(keys.NewKeyPair()), newSignalDevice(keys.NewKeyPair())

@@ -104,7 +104,14 @@ func (w *signalWork) GetSubDeviceSessions(context.Context, string) ([]uint32, er
 
 // StoreSession implements store.Session.
 func (w *signalWork) StoreSession(_ context.Context, address *protocol.SignalAddress, r *record.Session) error {
-	w.sessions[address.String()] = r.Serialize()
+	session := r.Serialize()
+	if before, ok := w.device.sessions[address.String()]; ok {
+		var err error
+		if session, err = keepOtherStates(w.serializer.Session, before, session); err != nil {
+			return err
+		}
+	}
+	w.sessions[address.String()] = session
 	return nil
 }
 
