@@ -160,7 +160,7 @@ func (o *owner) dialled(l *link) func(context.Context, error) {
 		case errors.Is(err, store.ErrDeviceDeleted):
 			o.unlinked(ctx, loginRefused(0))
 		case err != nil:
-			o.wait(CodeConnectFailed, redact(err.Error()))
+			o.wait(dialFailed(err), redact(err.Error()))
 		default:
 			o.phase = loggingIn
 			now := o.now()

@@ -6,82 +6,101 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 
 	"go.mau.fi/whatsmeow"
 )
 
-// dialer gives clients their way to the other end: the real WhatsApp, perhaps through a proxy, or a simulator.
+// dialer gives clients their way to the other end: the real WhatsApp or a simulator, perhaps through a proxy. One transport
+// is the way of everything: the connection itself, the page before the login, and media.
 type dialer struct {
 	opts      Options
-	simulated *http.Transport // nil for the real WhatsApp
+	transport *http.Transport
 }
 
 func newDialer(opts Options) (*dialer, error) {
 	d := &dialer{opts: opts}
-	if opts.Simulator == nil {
+	if opts.Simulator != nil {
+		return d, d.simulate(opts.Simulator.Addr)
+	}
+	d.transport = http.DefaultTransport.(*http.Transport).Clone()
+	if opts.Proxy == "" {
 		return d, nil
 	}
-	addr := opts.Simulator.Addr
-	if err := checkLoopback(addr); err != nil {
+	dial, err := throughProxy(opts.Proxy, new(net.Dialer).DialContext)
+	if err != nil {
 		return nil, err
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialLoopback(ctx, addr) }
-	// Both, since the library asks for a TLS connection: a simulator listens without.
-	d.simulated = &http.Transport{DialContext: dial, DialTLSContext: dial}
+	d.transport.Proxy, d.transport.DialContext = nil, dial
 	return d, nil
 }
 
-// equip gives a client its connections. Call it before the client's first dial.
-func (d *dialer) equip(client *whatsmeow.Client) error {
-	web := &http.Client{Timeout: d.opts.Timing.Dial}
-	media := &http.Client{}
-	if d.simulated != nil {
-		web.Transport, media.Transport = d.simulated, d.simulated
-	} else {
-		web.Transport = http.DefaultTransport.(*http.Transport).Clone()
-		media.Transport = http.DefaultTransport.(*http.Transport).Clone()
+// simulate makes a simulator the other end. With a proxy, that one must be on this machine as well: the address of the
+// simulator would mean another machine anywhere else.
+func (d *dialer) simulate(addr string) error {
+	if err := checkLoopback(addr); err != nil {
+		return fmt.Errorf("simulator address: %w", err)
 	}
-	client.SetWebsocketHTTPClient(web)
-	client.SetPreLoginHTTPClient(web)
-	client.SetMediaHTTPClient(media)
-	if d.opts.Proxy == "" || d.simulated != nil {
-		return nil
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialLoopback(ctx, addr) }
+	if d.opts.Proxy != "" {
+		toProxy := func(ctx context.Context, _, proxy string) (net.Conn, error) { return dialLoopback(ctx, proxy) }
+		proxied, err := throughProxy(d.opts.Proxy, toProxy)
+		if err != nil {
+			return err
+		}
+		at, err := url.Parse(d.opts.Proxy)
+		if err != nil || checkLoopback(net.JoinHostPort(at.Hostname(), "1")) != nil {
+			return errors.New("with a simulator the proxy must be on this machine too, at a loopback address")
+		}
+		dial = func(ctx context.Context, network, _ string) (net.Conn, error) { return proxied(ctx, network, addr) }
 	}
-	if err := client.SetProxyAddress(d.opts.Proxy); err != nil {
-		return errors.New("the proxy must be an http, https or socks5 URL") // the cause would show its password
-	}
+	// Both, since the library asks for a TLS connection: a simulator listens without.
+	d.transport = &http.Transport{DialContext: dial, DialTLSContext: dial}
 	return nil
 }
 
-// close ends idle connections.
-func (d *dialer) close() {
-	if d.simulated != nil {
-		d.simulated.CloseIdleConnections()
-	}
+// equip gives a client its connections. Call it before the client's first dial.
+func (d *dialer) equip(client *whatsmeow.Client) {
+	web := &http.Client{Timeout: d.opts.Timing.Dial, Transport: d.transport}
+	client.SetWebsocketHTTPClient(web)
+	client.SetPreLoginHTTPClient(web)
+	client.SetMediaHTTPClient(&http.Client{Transport: d.transport})
 }
 
-// dialLoopback connects to a simulator, and to nothing else: a name may resolve differently than it did at the start.
+// close ends idle connections.
+func (d *dialer) close() { d.transport.CloseIdleConnections() }
+
+// dialLoopback connects to what listens on this machine, and to nothing else: a name may resolve differently than it did at
+// the start.
 func dialLoopback(ctx context.Context, addr string) (net.Conn, error) {
 	var plain net.Dialer
 	conn, err := plain.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("dial simulator: %w", err)
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
 		_ = conn.Close() // never used
-		return nil, errors.New("dial simulator: the address led away from this machine")
+		return nil, fmt.Errorf("dial %s: the address led away from this machine", addr)
 	}
 	return conn, nil
 }
 
-// checkLoopback refuses a simulator that others could reach.
+// checkLoopback refuses an address that others could reach.
 func checkLoopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("simulator address: %w", err)
+		return err
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("simulator address: %q is not a loopback address", host)
+		return fmt.Errorf("%q is not a loopback address", host)
 	}
 	return nil
+}
+
+// dialFailed returns the code of a dial that failed.
+func dialFailed(err error) string {
+	if errors.Is(err, errProxy) {
+		return CodeProxyUnreachable
+	}
+	return CodeConnectFailed
 }

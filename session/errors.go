@@ -39,6 +39,7 @@ const (
 	CodeLogoutFailed        = "logout_failed"
 	CodeStoreFailed         = "store_failed"
 	CodeConnectFailed       = "connect_failed"
+	CodeProxyUnreachable    = "proxy_unreachable"
 	CodeConnectionLost      = "connection_lost"
 	CodeConnectionSilent    = "connection_silent"
 	CodeLoggedOut           = "logged_out"

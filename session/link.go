@@ -54,10 +54,7 @@ func (a *Account) loadLink(ctx context.Context) (*link, error) {
 		return nil, nil
 	}
 	device := devices[len(devices)-1]
-	l, err := a.newLink(device)
-	if err != nil {
-		return nil, err
-	}
+	l := a.newLink(device)
 	l.guard.install(device)
 	l.number, l.lid = Number(device.ID.User), device.LID.ToNonAD()
 	l.paired.Store(true)
@@ -65,11 +62,11 @@ func (a *Account) loadLink(ctx context.Context) (*link, error) {
 }
 
 // freshLink returns a device that is not paired.
-func (a *Account) freshLink() (*link, error) { return a.newLink(a.container.NewDevice()) }
+func (a *Account) freshLink() *link { return a.newLink(a.container.NewDevice()) }
 
 // newLink makes the client of a device. Fields of the device may be read here, before the client is in use, and nowhere
 // else: the library changes them without a lock.
-func (a *Account) newLink(device *store.Device) (*link, error) {
+func (a *Account) newLink(device *store.Device) *link {
 	l := &link{guard: &guard{now: a.opts.Now}, recorded: make(chan struct{}), cut: func() {}}
 	device.Container = guardedContainer{a.container, l}
 	l.client = whatsmeow.NewClient(device, module{a.library, "Client"})
@@ -83,11 +80,9 @@ func (a *Account) newLink(device *store.Device) (*link, error) {
 		a.beforeRetry(l, receipt, count)
 		return true
 	}
-	if err := a.dialer.equip(l.client); err != nil {
-		return nil, err
-	}
+	a.dialer.equip(l.client)
 	l.client.AddEventHandlerWithSuccessStatus(func(event any) bool { return a.handle(l, event) })
-	return l, nil
+	return l
 }
 
 // handle routes one event of the library. False leaves a message unacknowledged.

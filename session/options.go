@@ -30,7 +30,8 @@ type Options struct {
 	// PairingRounds is how many rounds may run in a row without a person asking. The very first one, on an account that was
 	// never paired, runs in any case.
 	PairingRounds int
-	// Proxy is an http, https or socks5 URL for everything that goes to WhatsApp. It is not used with a simulator.
+	// Proxy is an http, https or socks5 URL for everything that goes to WhatsApp. With a simulator its host must be a loopback
+	// address too.
 	Proxy string
 	// Simulator makes the account talk to a simulator instead of WhatsApp. Nil: the real WhatsApp.
 	Simulator *Simulator

@@ -14,7 +14,7 @@ type owner struct {
 	a     *Account
 	t     Timing
 	now   func() time.Time
-	fresh func() (*link, error) // makes a device that is not paired
+	fresh func() *link // makes a device that is not paired
 
 	facts  Facts // as kept
 	locked bool  // WhatsApp locked or banned the account since the start

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,7 +21,8 @@ type round struct {
 	shown  bool      // a code was shown
 	task   bool      // started because a task waits
 	login  bool      // WhatsApp asked to log in, before the library told of the pairing
-	detail string    // of the last failed dial
+	failed string    // code of the last failed dial
+	detail string    // of the same
 
 	handedOver PairingState // the last state in which a person gave what the round waited for
 }
@@ -127,12 +129,7 @@ func (o *owner) startRound(ctx context.Context) {
 		},
 		by: now.Add(o.t.PairStart),
 	}
-	link, err := o.fresh()
-	if err != nil {
-		o.endRound(ctx, PairingRefused, CodePairFailed, err.Error())
-		return
-	}
-	o.round.link = link
+	o.round.link = o.fresh()
 	o.dialRound(ctx)
 }
 
@@ -146,7 +143,7 @@ func (o *owner) dialRound(ctx context.Context) {
 		if l != r.link || r.State != PairingStarting || err == nil {
 			return
 		}
-		r.detail = redact(err.Error())
+		r.failed, r.detail = dialFailed(err), redact(err.Error())
 		r.dialAt = o.now().Add(reconnectAfter(r.dials, chance(), o.t.BackoffMin, o.t.BackoffMax))
 	})
 }
@@ -186,7 +183,7 @@ func (o *owner) watchRound(ctx context.Context, now time.Time) {
 	case now.Before(r.by):
 		o.dialRound(ctx)
 	default:
-		o.endRound(ctx, PairingRefused, CodeConnectFailed, "WhatsApp could not be reached: "+r.detail)
+		o.endRound(ctx, PairingRefused, cmp.Or(r.failed, CodeConnectFailed), "WhatsApp could not be reached: "+r.detail)
 	}
 }
 

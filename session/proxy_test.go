@@ -1,0 +1,144 @@
+package session_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/session"
+	"whatsappd/simulator"
+)
+
+// testProxy is a proxy for tests. It counts the tunnels it made.
+type testProxy struct {
+	url     string
+	tunnels atomic.Int32
+	stop    func() // also ends its tunnels
+}
+
+// pipe carries bytes both ways until one side ends.
+func pipe(one, other net.Conn) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{one, other}, {other, one}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1]) // ends with the connection
+			_ = way[0].Close()
+		})
+	}
+	both.Wait()
+}
+
+// httpProxy makes tunnels by CONNECT for who has the right user and password.
+func httpProxy(t *testing.T) *testProxy {
+	p := &testProxy{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Proxy-Authorization") != "Basic dXNlcjpwYXNzd29yZA==" {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		onward, err := net.Dial("tcp", r.Host)
+		if r.Method != http.MethodConnect || err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		p.tunnels.Add(1)
+		t.Cleanup(func() { _ = conn.Close() })
+		pipe(conn, onward)
+	}))
+	p.url = strings.Replace(server.URL, "http://", "http://user:password@", 1)
+	p.stop = server.Close
+	t.Cleanup(p.stop)
+	return p
+}
+
+// socksProxy makes tunnels by SOCKS 5 (RFC 1928), without a password, to addresses of IPv4.
+func socksProxy(t *testing.T) *testProxy {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &testProxy{url: "socks5://" + listener.Addr().String(), stop: func() { _ = listener.Close() }}
+	t.Cleanup(p.stop)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				greeting, request := make([]byte, 3), make([]byte, 10)
+				if _, err := io.ReadFull(conn, greeting); err != nil {
+					return
+				}
+				_, _ = conn.Write([]byte{5, 0})
+				if _, err := io.ReadFull(conn, request); err != nil || request[3] != 1 {
+					return
+				}
+				onward, err := net.Dial("tcp", net.JoinHostPort(net.IP(request[4:8]).String(), fmt.Sprint(binary.BigEndian.Uint16(request[8:]))))
+				if err != nil {
+					return
+				}
+				_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+				p.tunnels.Add(1)
+				pipe(conn, onward)
+			}()
+		}
+	}()
+	return p
+}
+
+func TestEverythingGoesThroughTheProxy(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(*testing.T) *testProxy{"http": httpProxy, "socks5": socksProxy} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			p := start(t)
+			w.opts.Proxy = p.url
+			w.pair()
+			_, err := w.send(bea, "hello")
+			require.NoError(t, err)
+			w.read(bea, 1)
+			require.Equal(t, w.sim.Counters().Connections, int(p.tunnels.Load()), "no connection went around the proxy")
+
+			connections := w.sim.Counters().Connections
+			p.stop()
+			require.NoError(t, w.sim.Kick(ana, simulator.KickDrop))
+			w.wait("the proxy is missed", func() bool { return w.account.Status().Reason == session.CodeProxyUnreachable })
+			require.Equal(t, connections, w.sim.Counters().Connections, "nothing goes around a proxy that is down")
+			require.NotContains(t, w.account.Status().Detail, "password")
+		})
+	}
+}
+
+func TestAProxyThatRefusesUsIsToldApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Proxy = strings.Replace(httpProxy(t).url, "user:password@", "user:wrong@", 1)
+	w.opts.Timing.PairStart = w.opts.Timing.BackoffMax
+	w.run()
+	w.wait("a round that ends", func() bool { return w.account.Pairing().Reason == session.CodeProxyUnreachable })
+	require.NotContains(t, w.account.Pairing().Detail, "wrong")
+	require.Zero(t, w.sim.Counters().Connections)
+}
+
+func TestASimulatorIsNotReachedThroughAnotherMachine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Proxy = "http://192.0.2.1:3128"
+	_, err := session.Open(t.Context(), w.opts)
+	require.ErrorContains(t, err, "loopback")
+}
