@@ -35,11 +35,16 @@ type tasks interface {
 	Accept(ctx context.Context, w task.New) (task.Accepted, error)
 }
 
-// ledger shows tasks. The store does.
+// ledger shows tasks, and what is known of people. The store does.
 type ledger interface {
 	Get(ctx context.Context, id task.ID) (task.Task, error)
 	List(ctx context.Context, state task.State, before int64, max int) ([]task.Task, error)
 	Timeline(ctx context.Context, id task.ID) ([]task.Step, error)
+
+	Contact(ctx context.Context, account, number string) (task.Contact, error)
+	OptOut(ctx context.Context, account string, numbers []string, at time.Time) error
+	OptIn(ctx context.Context, account, number string) error
+	Activity(ctx context.Context, account string, since time.Time) (task.Activity, error)
 }
 
 // account is the session's side.
@@ -154,6 +159,9 @@ func (a *API) route() {
 	r.GET("/v1/tasks", a.answer(a.listTasks))
 	r.POST("/v1/tasks", a.acceptTask)
 	r.GET("/v1/tasks/:id", a.answer(a.getTask))
+	r.GET("/v1/contacts/:number", a.answer(a.contact))
+	r.POST("/v1/optout/:number", a.work(a.optOut))
+	r.DELETE("/v1/optout/:number", a.work(a.optIn))
 	r.GET("/v1/callbacks", a.answer(a.listCallbacks))
 	r.GET("/v1/callbacks/:id", a.answer(a.getCallback))
 	r.POST("/v1/callbacks/:id/replay", a.work(a.replay))

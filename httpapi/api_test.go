@@ -41,11 +41,12 @@ type world struct {
 	status   session.Status
 	round    session.PairingRound
 	now      time.Time
+	optedOut map[string]time.Time
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, log: &safeBuffer{}, now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)}
+	w := &world{t: t, log: &safeBuffer{}, now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), optedOut: map[string]time.Time{}}
 	w.status = session.Status{Account: "default", State: session.Online, Since: w.now, Number: "4917600000001", LID: "123"}
 	guard, err := callback.NewGuard([]string{"127.0.0.1:9000"}, ownAddresses)
 	require.NoError(t, err)
@@ -91,6 +92,32 @@ func (w *world) Timeline(context.Context, task.ID) ([]task.Step, error) {
 
 func (w *world) List(context.Context, task.State, int64, int) ([]task.Task, error) {
 	return []task.Task{w.task()}, nil
+}
+
+func (w *world) Contact(_ context.Context, _, number string) (task.Contact, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return task.Contact{FirstSent: w.now, OptedOut: w.optedOut[number]}, nil
+}
+
+func (w *world) OptOut(_ context.Context, _ string, numbers []string, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, number := range numbers {
+		w.optedOut[number] = at
+	}
+	return nil
+}
+
+func (w *world) OptIn(_ context.Context, _, number string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.optedOut, number)
+	return nil
+}
+
+func (w *world) Activity(_ context.Context, _ string, since time.Time) (task.Activity, error) {
+	return task.Activity{NewChats: int(w.now.Sub(since) / time.Hour), Replies: 2, Failures: 3}, nil
 }
 
 func (w *world) Deliveries(context.Context, callback.State, string, int) ([]callback.Delivery, error) {
@@ -392,7 +419,7 @@ func TestOperatorsSeeWhatHappensAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for path, want := range map[string]string{
-		"/v1/status":               `{"account":"default","state":"online","since":"2026-05-04T12:00:00Z","number":"4917600000001","lid":"123","version":"v1"}`,
+		"/v1/status":               `{"account":"default","state":"online","since":"2026-05-04T12:00:00Z","number":"4917600000001","lid":"123","version":"v1",` + activity + `}`,
 		"/v1/pairing":              `{"state":"","round":0}`,
 		"/v1/tasks/0199-id":        `{"id":"0199-id","kind":"message","number":"4915112345678","message_id":"3EB0","destination":"http://host:80","state":"done","verdict":"yes","attempt":1,"canonical":"4915112345679","lid":"77@lid","delivery":"delivered","delivery_at":"2026-05-04T12:00:00Z","delivered_by":"companion","warnings":["delivered_companion_only"],"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","finished_at":"2026-05-04T12:00:00Z","timeline":[{"at":"2026-05-04T12:00:00Z","what":"queued"},{"at":"2026-05-04T12:00:00Z","what":"retried","detail":"wa_500"}]}`,
 		"/v1/callbacks?state=dead": `{"callbacks":[{"id":"cb_1","task_id":"0199-id","destination":"http://host:80","state":"dead","attempt":10,"last_status":500,"created_at":"2026-05-04T12:00:00Z"}]}`,

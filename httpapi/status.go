@@ -41,14 +41,21 @@ type StatusAnswer struct {
 	PhoneSeen   *time.Time `json:"phone_seen_at,omitempty"`         // when the account's phone last showed that it is there
 	Reachout    *time.Time `json:"reachout_locked_until,omitempty"` // no first messages to strangers before
 	Version     string     `json:"version"`
+
+	Activity ActivityAnswer `json:"activity"`
 }
 
-func (a *API) status(*gin.Context) (any, error) {
+func (a *API) status(c *gin.Context) (any, error) {
+	activity, err := a.activity(c)
+	if err != nil {
+		return nil, err
+	}
 	s := a.account.Status()
 	return StatusAnswer{
 		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Detail: s.Detail,
 		Until: at(s.Until), Number: string(s.Number), LID: s.LID, Confirm: s.Confirm, LastAnswer: at(s.LastAnswer),
 		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Version: a.opts.Version,
+		Activity: activity,
 	}, nil
 }
 

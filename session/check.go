@@ -170,7 +170,7 @@ func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Check
 	defer cancel()
 	var asked []string
 	for _, number := range numbers {
-		for _, form := range forms(number) {
+		for _, form := range Forms(number) {
 			asked = append(asked, "+"+string(form))
 		}
 	}
@@ -193,7 +193,7 @@ func readAnswers(numbers []Number, found []types.IsOnWhatsAppResponse, now time.
 	answers := make(map[Number]Checked, len(numbers))
 	for _, number := range numbers {
 		var about []Checked
-		for _, form := range forms(number) {
+		for _, form := range Forms(number) {
 			answer, ok := said[form]
 			if !ok {
 				answer = Checked{Number: form, Verdict: Unknown, At: now}

@@ -2,13 +2,13 @@ package session
 
 import "strings"
 
-// forms returns the ways in which a number may be written on WhatsApp, the given one first. Three countries changed how
+// Forms returns the ways in which a number may be written on WhatsApp, the given one first. Three countries changed how
 // mobile numbers are written, and accounts are found under the form in which they were registered; which of them it is
 // only WhatsApp knows:
 //   - Brazil (55): two digits of area, then eight digits, to which mobiles got a leading 9;
 //   - Mexico (52): ten digits, for mobiles once with a 1 in front;
 //   - Argentina (54): ten digits, for mobiles abroad with a 9 in front.
-func forms(number Number) []Number {
+func Forms(number Number) []Number {
 	n := string(number)
 	other := ""
 	switch country, rest := n[:min(2, len(n))], n[min(2, len(n)):]; {
@@ -29,7 +29,7 @@ func forms(number Number) []Number {
 	return []Number{number, Number(other)}
 }
 
-// best chooses among the answers about a number's forms, which come in the order of forms. An account that is named as it
+// best chooses among the answers about a number's forms, which come in the order of Forms. An account that is named as it
 // was asked for is the one that exists; WhatsApp may also answer a form that nobody can write to any more. Without all
 // answers nobody can say that there is no account.
 func best(number Number, answers []Checked) Checked {

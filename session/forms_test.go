@@ -26,7 +26,7 @@ func TestNationalFormsOfANumber(t *testing.T) {
 		if other != "" {
 			want = append(want, other)
 		}
-		require.Equal(t, want, forms(given), given)
+		require.Equal(t, want, Forms(given), given)
 	}
 }
 

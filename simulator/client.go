@@ -102,6 +102,11 @@ func (c *Client) Kick(ctx context.Context, number, mode string) error {
 	return c.post(ctx, accountPath(number, "/kick"), kickRequest{Mode: mode})
 }
 
+// SetLimits changes what is held against an account.
+func (c *Client) SetLimits(ctx context.Context, number string, limits Limits) error {
+	return c.post(ctx, accountPath(number, "/limits"), limits)
+}
+
 // SetBehaviour changes what an account does with messages.
 func (c *Client) SetBehaviour(ctx context.Context, number string, b Behaviour) error {
 	return c.post(ctx, accountPath(number, "/behaviour"), b)

@@ -104,18 +104,18 @@ func testNumbers(t *testing.T, open opener) {
 		t.Parallel()
 		s := newScene(t, open)
 		const number = "15550100101"
-		firstSent, lastHeard, err := s.tasks.Contacted(t.Context(), account, number)
+		known, err := s.tasks.Contact(t.Context(), account, number)
 		require.NoError(t, err)
-		require.Zero(t, firstSent)
-		require.Zero(t, lastHeard)
+		require.Equal(t, task.Contact{}, known)
+		require.True(t, known.Cold())
 		for _, at := range []time.Time{s.now, s.later(time.Hour), s.later(time.Minute)} {
 			require.NoError(t, s.tasks.Heard(t.Context(), account, number, at, at))
 		}
 		s.message(number)
 		s.finish(s.claimOne(), task.Yes)
-		firstSent, lastHeard, err = s.tasks.Contacted(t.Context(), account, number)
+		known, err = s.tasks.Contact(t.Context(), account, number)
 		require.NoError(t, err)
-		require.Equal(t, s.now, firstSent)
-		require.Equal(t, s.later(time.Hour), lastHeard)
+		require.Equal(t, task.Contact{FirstSent: s.now, FirstHeard: s.now, LastHeard: s.later(time.Hour)}, known)
+		require.False(t, known.Cold())
 	})
 }

@@ -79,14 +79,14 @@ func testStrangers(t *testing.T, open opener) {
 		hears(s, written)
 		claimed := s.claimOne()
 		require.False(t, claimed.Cold)
-		_, heard, err := s.tasks.Contacted(t.Context(), account, asked)
+		known, err := s.tasks.Contact(t.Context(), account, asked)
 		require.NoError(t, err)
-		require.Equal(t, s.now, heard)
+		require.Equal(t, s.now, known.LastHeard)
 		claimed.Canonical = written
 		s.finish(claimed, task.Yes)
-		sent, _, err := s.tasks.Contacted(t.Context(), account, asked)
+		known, err = s.tasks.Contact(t.Context(), account, asked)
 		require.NoError(t, err)
-		require.Equal(t, s.now, sent)
+		require.Equal(t, s.now, known.FirstSent)
 	})
 	t.Run("released messages are due, and waited only so long", func(t *testing.T) {
 		t.Parallel()

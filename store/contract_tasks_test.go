@@ -117,9 +117,9 @@ func testFinish(t *testing.T, open opener) {
 		pace, err := s.tasks.Pace(t.Context(), account)
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(*end.Pace, pace))
-		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		known, err := s.tasks.Contact(t.Context(), account, "15550100101")
 		require.NoError(t, err)
-		require.Equal(t, s.now, firstSent)
+		require.Equal(t, s.now, known.FirstSent)
 	})
 
 	t.Run("a final task stays as it is and reports once", func(t *testing.T) {
@@ -169,9 +169,9 @@ func testFinishContacts(t *testing.T, open opener) {
 		s.finish(s.claimOne(), task.Failure)
 		s.accept(task.New{Kind: task.Check, Number: "15550100101"})
 		s.finish(s.claim(task.ClassCheck, 1)[0], task.Yes)
-		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		known, err := s.tasks.Contact(t.Context(), account, "15550100101")
 		require.NoError(t, err)
-		require.Zero(t, firstSent)
+		require.Zero(t, known.FirstSent)
 	})
 
 	t.Run("the first message to a contact stays the first", func(t *testing.T) {
@@ -183,9 +183,9 @@ func testFinishContacts(t *testing.T, open opener) {
 			s.finish(s.claimOne(), task.Yes)
 			s.now = s.later(time.Hour)
 		}
-		firstSent, _, err := s.tasks.Contacted(t.Context(), account, "15550100101")
+		known, err := s.tasks.Contact(t.Context(), account, "15550100101")
 		require.NoError(t, err)
-		require.Equal(t, start, firstSent)
+		require.Equal(t, start, known.FirstSent)
 	})
 
 	t.Run("ends of one call come together or not at all", func(t *testing.T) {

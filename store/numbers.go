@@ -2,14 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"whatsappd/session"
-	"whatsappd/task"
 )
 
 // CheckedNumbers implements session.Keeper.
@@ -73,48 +70,6 @@ func (db *DB) KeepChecked(ctx context.Context, account session.AccountID, answer
 		return fmt.Errorf("keep checked numbers: %w", err)
 	}
 	return nil
-}
-
-// Contacted implements task.Keeper.
-func (db *DB) Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error) {
-	err = db.reads.QueryRowContext(ctx, `SELECT first_sent_at, last_heard_at FROM contact WHERE account = ?1 AND number IN (?2,
-		(SELECT canonical FROM check_cache WHERE account = ?1 AND number = ?2)) ORDER BY last_heard_at DESC LIMIT 1`, account, number).Scan(moment{&firstSent}, moment{&lastHeard})
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, time.Time{}, fmt.Errorf("look up a contact: %w", err)
-	}
-	return firstSent, lastHeard, nil
-}
-
-// releaseChat is for the messages to a number, in all its forms, that wait because it is a stranger's. One that runs does not
-// wait; it is named for the sake of the index.
-const releaseChat = `UPDATE task INDEXED BY task_chat` + release + `state IN ('queued', 'running')
-	AND number IN (SELECT ?3 UNION ALL SELECT number FROM check_cache WHERE account = ?2 AND canonical = ?3)
-	AND reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `')`
-
-// Heard implements task.Keeper. An older time than the one that is kept changes nothing.
-func (db *DB) Heard(ctx context.Context, account, number string, at, now time.Time) error {
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
-		if err := needAccount(ctx, q, account); err != nil {
-			return err
-		}
-		_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number, last_heard_at) VALUES (?, ?, ?)
-			ON CONFLICT DO UPDATE SET last_heard_at = max(last_heard_at, excluded.last_heard_at)`, account, number, millis(at))
-		if err == nil {
-			_, err = q.ExecContext(ctx, releaseChat, millis(now), account, number)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("keep that a contact wrote: %w", err)
-	}
-	return nil
-}
-
-// firstSent keeps when the account first wrote to a number.
-func firstSent(ctx context.Context, q queries, account, number string, at time.Time) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number, first_sent_at) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET first_sent_at = excluded.first_sent_at WHERE first_sent_at = 0`, account, number, millis(at))
-	return err
 }
 
 // CheckTimes implements session.Keeper.

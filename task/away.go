@@ -11,7 +11,9 @@ const (
 	codeAccountChanged = "account_changed" // accepted for another number than the one that is paired now
 	codeNotPaired      = "not_paired"
 	codeLoggedOut      = "logged_out"
-	codeNoOutcome      = "no_outcome" // the worker said nothing about the task
+	codeOptedOut       = "opted_out"         // the recipient wants no messages
+	codeSameText       = "same_text_blocked" // too many strangers got the same text
+	codeNoOutcome      = "no_outcome"        // the worker said nothing about the task
 )
 
 // away ends the queued tasks of a class that an absent account leaves no hope for, notes on the first of the others why they

@@ -42,6 +42,8 @@ const (
 	// WarnDeviceList: WhatsApp knew other devices of the two sides than we did, so that one of them may have no copy. The list
 	// is asked for again before the next message.
 	WarnDeviceList = "device_list_changed"
+	// WarnSameText: as many strangers as Policy.SameText got the same text within a day.
+	WarnSameText = "same_text_to_many"
 	// WarnCompanionOnly: a companion of the recipient has the message, the phone has not confirmed it.
 	WarnCompanionOnly = "delivered_companion_only"
 )

@@ -25,6 +25,8 @@ type ledger struct {
 	pace     task.PaceState
 	heard    map[string]time.Time
 	sent     map[string]time.Time
+	optedOut map[string]time.Time
+	texts    map[[32]byte]map[string]time.Time
 	requeued []task.Task
 	finished []task.Finished
 	paces    int        // how often the pace was kept on its own
@@ -34,7 +36,7 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{ends: map[task.ID]int{}, heard: map[string]time.Time{}, sent: map[string]time.Time{}}
+	return &ledger{ends: map[task.ID]int{}, heard: map[string]time.Time{}, sent: map[string]time.Time{}, optedOut: map[string]time.Time{}, texts: map[[32]byte]map[string]time.Time{}}
 }
 
 func (l *ledger) Accept(_ context.Context, w task.New, now time.Time) (task.Accepted, error) {
@@ -258,10 +260,38 @@ func (l *ledger) KeepPace(_ context.Context, _ string, p task.PaceState) error {
 	return nil
 }
 
-func (l *ledger) Contacted(_ context.Context, _, number string) (time.Time, time.Time, error) {
+func (l *ledger) Contact(_ context.Context, _, number string) (task.Contact, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sent[number], l.heard[number], nil
+	return task.Contact{FirstSent: l.sent[number], LastHeard: l.heard[number], OptedOut: l.optedOut[number]}, nil
+}
+
+// optOut puts a number on the list of those that want no messages.
+func (l *ledger) optOut(number string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.optedOut[number] = time.Now()
+}
+
+func (l *ledger) TextRecipients(_ context.Context, _ string, hash [32]byte, number string, since time.Time) (count int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for other, at := range l.texts[hash] {
+		if other != number && at.After(since) {
+			count++
+		}
+	}
+	return count, nil
+}
+
+func (l *ledger) KeepText(_ context.Context, _ string, hash [32]byte, number string, at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.texts[hash] == nil {
+		l.texts[hash] = map[string]time.Time{}
+	}
+	l.texts[hash][number] = at
+	return nil
 }
 
 func (l *ledger) Sweep(context.Context, time.Time, time.Time) (int, error) {

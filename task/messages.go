@@ -62,6 +62,13 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	if end, over := l.refused(t); over {
 		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
 	}
+	outcome, over, err := l.unwanted(ctx, t)
+	if err != nil || ctx.Err() != nil {
+		return time.Time{}, errors.Join(err, l.putBack(ctx, tasks))
+	}
+	if over {
+		return time.Time{}, l.settle(ctx, record{ends: []Finished{l.ended(t, outcome)}})
+	}
 	return l.sendInTime(ctx, t, seen)
 }
 
@@ -92,8 +99,7 @@ func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, 
 	now := l.opts.Now()
 	at, reason := l.opts.Pace.Next(pace, t.Cold, l.locked, now)
 	if !at.After(now) {
-		t.Waited, t.NotBefore = l.waited(t, now), now
-		return time.Time{}, l.send(ctx, t, seen)
+		return time.Time{}, l.sendNow(ctx, t, now, seen)
 	}
 	next := at
 	if strangersOnly(reason) {
@@ -107,6 +113,19 @@ func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, 
 		t.step(now, StepPaced, reason)
 	}
 	return next, l.settle(ctx, record{again: []Task{untried(t, at, reason)}})
+}
+
+// sendNow works one message whose time has come.
+func (l *Lane) sendNow(ctx context.Context, t Task, now time.Time, seen uint64) error {
+	outcome, over, err := l.repeated(ctx, &t, now)
+	if err != nil {
+		return errors.Join(err, l.putBack(ctx, []Task{t}))
+	}
+	if over {
+		return l.settle(ctx, record{ends: []Finished{l.ended(t, outcome)}})
+	}
+	t.Waited, t.NotBefore = l.waited(t, now), now
+	return l.send(ctx, t, seen)
 }
 
 // send works one message. Every try sets the pace, also one that failed: WhatsApp counts those too.

@@ -13,6 +13,9 @@ type Policy struct {
 	PerMinute, PerHour, PerDay int // messages, sliding; 0 for no limit
 	ColdPerDay                 int // of these, to cold contacts
 
+	SameText      int  // strangers who get the same text within a day before it is a warning; 0 for no limit
+	SameTextBlock bool // and then such messages fail
+
 	Settle time.Duration // after a pairing no cold contact is written to for so long
 	Ramp   []RampStep    // lower limits in the first days after a pairing, earliest first
 
@@ -30,7 +33,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		ColdGapMin: 6 * time.Second, ColdGapMax: 20 * time.Second,
 		WarmGapMin: time.Second, WarmGapMax: 3 * time.Second,
-		PerMinute: 10, PerHour: 100, PerDay: 500, ColdPerDay: 200,
+		PerMinute: 10, PerHour: 100, PerDay: 500, ColdPerDay: 200, SameText: 20,
 		Settle: 2 * time.Minute,
 		Ramp: []RampStep{
 			{UntilDay: 2, PerHour: 20, PerDay: 50},

@@ -223,8 +223,12 @@ type Keeper interface {
 	Pace(ctx context.Context, account string) (PaceState, error)
 	// KeepPace replaces the account's pace.
 	KeepPace(ctx context.Context, account string, p PaceState) error
-	// Contacted returns when the account first wrote to a number and when the number last wrote to the account; zero for never.
-	Contacted(ctx context.Context, account, number string) (firstSent, lastHeard time.Time, err error)
+	// Contact returns what is known of a number, in all its forms; the zero value when nothing is.
+	Contact(ctx context.Context, account, number string) (Contact, error)
+	// TextRecipients counts the other numbers that got a text as a first contact since a time. hash stands for the text.
+	TextRecipients(ctx context.Context, account string, hash [32]byte, number string, since time.Time) (int, error)
+	// KeepText records that a number gets a text as a first contact. Sweep forgets it with the texts.
+	KeepText(ctx context.Context, account string, hash [32]byte, number string, at time.Time) error
 	// Heard records that a number wrote to the account. Queued messages to it that waited as first contacts (see ReasonSettling)
 	// are due now, as by Release.
 	Heard(ctx context.Context, account, number string, at, now time.Time) error

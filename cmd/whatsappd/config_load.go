@@ -271,7 +271,7 @@ func durationForm(cache bool) string {
 
 // leastOf is the smallest number a key takes.
 func leastOf(key string) int {
-	if key == "pairing.rounds" {
+	if key == "pairing.rounds" || key == "pace.same_text" {
 		return 0
 	}
 	return 1

@@ -17,6 +17,9 @@ type paceConfig struct {
 	PerMinute  int           `yaml:"per_minute"`
 	PerHour    int           `yaml:"per_hour"`
 	PerDay     int           `yaml:"per_day"`
+	ColdPerDay int           `yaml:"cold_per_day"` // of these, to people who never wrote
+	SameText   int           `yaml:"same_text"`    // so many of those may get the same text within a day; 0 is no limit
+	SameBlock  bool          `yaml:"same_text_block"`
 	Settle     time.Duration `yaml:"settle"`     // no cold message so long after pairing
 	QuietFrom  string        `yaml:"quiet_from"` // "22:00", local time; empty with quiet_to is none
 	QuietTo    string        `yaml:"quiet_to"`
@@ -33,6 +36,9 @@ func defaultPace() paceConfig {
 		PerMinute:  p.PerMinute,
 		PerHour:    p.PerHour,
 		PerDay:     p.PerDay,
+		ColdPerDay: p.ColdPerDay,
+		SameText:   p.SameText,
+		SameBlock:  p.SameTextBlock,
 		Settle:     p.Settle,
 	}
 	if p.QuietFrom != p.QuietTo {
@@ -48,6 +54,7 @@ func (c paceConfig) policy() task.Policy {
 	p.ColdGapMin, p.ColdGapMax = c.ColdGapMin, c.ColdGapMax
 	p.WarmGapMin, p.WarmGapMax = c.WarmGapMin, c.WarmGapMax
 	p.PerMinute, p.PerHour, p.PerDay = c.PerMinute, c.PerHour, c.PerDay
+	p.ColdPerDay, p.SameText, p.SameTextBlock = c.ColdPerDay, c.SameText, c.SameBlock
 	p.Settle = c.Settle
 	p.QuietFrom, p.QuietTo = sinceMidnight(c.QuietFrom), sinceMidnight(c.QuietTo)
 	return p

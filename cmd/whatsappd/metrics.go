@@ -16,7 +16,7 @@ import (
 type metrics struct {
 	app *app
 
-	state, lastAnswer, roundTrip, tasks, callbacks, logLines *prometheus.Desc
+	state, lastAnswer, roundTrip, tasks, callbacks, logLines, activity *prometheus.Desc
 }
 
 // newMetrics returns the handler of /metrics.
@@ -34,6 +34,7 @@ func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
 			roundTrip:  desc("round_trip_seconds", "The last measured round trip to WhatsApp.", "account"),
 			tasks:      desc("tasks", "Tasks kept, by state.", "state"),
 			callbacks:  desc("callbacks", "Callbacks kept, by state.", "state"),
+			activity:   desc("activity", "What the account did and what came back, within a sliding window.", "account", "what", "window"),
 			logLines:   desc("whatsmeow_log_lines_total", "Lines the protocol library logged, by level.", "level"),
 		},
 	)
@@ -68,6 +69,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for state, count := range tasks {
 		gauge(m.tasks, float64(count), string(state))
+	}
+	for window, span := range map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour} {
+		counts, err := m.app.db.Activity(ctx, account, time.Now().Add(-span))
+		if err != nil {
+			ch <- prometheus.NewInvalidMetric(m.activity, err)
+			break
+		}
+		for what, count := range map[string]int{"new_chats": counts.NewChats, "replies": counts.Replies, "failures": counts.Failures} {
+			gauge(m.activity, float64(count), account, what, window)
+		}
 	}
 	deliveries, err := m.app.db.DeliveryCounts(ctx)
 	if err != nil {

@@ -1,0 +1,56 @@
+package task
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// Contact is what is known of a number. Times are zero for never.
+type Contact struct {
+	FirstSent  time.Time // when the account first wrote to it
+	FirstHeard time.Time // when the account first heard of it: later than it was written, if the account was away
+	LastHeard  time.Time
+	OptedOut   time.Time // since when it wants no messages
+}
+
+// Cold tells whether a message would be a first contact.
+func (c Contact) Cold() bool { return c.FirstSent.IsZero() && c.LastHeard.IsZero() }
+
+// Activity counts what an account did within some time, and what came back: what WhatsApp is said to judge a number by.
+type Activity struct {
+	NewChats int // people who were written to first, whether or not they answered
+	Replies  int // people who answered a first contact
+	Failures int // messages that failed for good
+}
+
+// unwanted ends a message to somebody who wants none.
+func (l *Lane) unwanted(ctx context.Context, t Task) (Outcome, bool, error) {
+	contact, err := l.keeper.Contact(ctx, l.opts.Account, t.Number)
+	if err != nil || contact.OptedOut.IsZero() {
+		return Outcome{}, false, err
+	}
+	return Never(codeOptedOut, "the number is on the opt-out list"), true, nil
+}
+
+// repeated warns of a text that many strangers got within a day, or ends its message when the policy says so. WhatsApp is said
+// to look for identical texts.
+func (l *Lane) repeated(ctx context.Context, t *Task, now time.Time) (Outcome, bool, error) {
+	p := l.opts.Pace
+	if p.Off || p.SameText <= 0 || !t.Cold {
+		return Outcome{}, false, nil
+	}
+	hash := sha256.Sum256([]byte(t.Text))
+	others, err := l.keeper.TextRecipients(ctx, l.opts.Account, hash, t.Number, now.Add(-day))
+	if err != nil {
+		return Outcome{}, false, err
+	}
+	if others >= p.SameText {
+		t.warn(WarnSameText)
+		if p.SameTextBlock {
+			return Never(codeSameText, fmt.Sprintf("%d strangers got the same text within a day", others)), true, nil
+		}
+	}
+	return Outcome{}, false, l.keeper.KeepText(context.WithoutCancel(ctx), l.opts.Account, hash, t.Number, now)
+}
