@@ -25,7 +25,8 @@ type Options struct {
 	Tokens      []string // what callers show; at least one
 	Version     string
 	Account     session.AccountID
-	MetricsOpen bool // /metrics without a token, on a loopback listener
+	MetricsOpen bool          // /metrics without a token, on a loopback listener
+	GuessDelay  time.Duration // how late wrong tokens are refused after many from one address; default 1 s
 	Logger      *slog.Logger
 	Now         func() time.Time
 }
@@ -75,7 +76,8 @@ type urlPolicy interface {
 type API struct {
 	opts      Options
 	log       *slog.Logger
-	tokens    tokens
+	tokens    atomic.Pointer[tokens]
+	guesses   guesses
 	tasks     tasks
 	ledger    ledger
 	account   account
@@ -103,11 +105,15 @@ func New(opts Options, tasks tasks, ledger ledger, account account, callbacks ca
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.GuessDelay == 0 {
+		opts.GuessDelay = time.Second
+	}
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
-		opts: opts, log: opts.Logger, tokens: hashTokens(opts.Tokens), tasks: tasks, ledger: ledger, account: account,
+		opts: opts, log: opts.Logger, tasks: tasks, ledger: ledger, account: account,
 		callbacks: callbacks, policy: policy, metrics: metrics, engine: gin.New(),
 	}
+	a.SetTokens(opts.Tokens)
 	if err := a.engine.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,8 @@ func newWorld(t testing.TB) *world {
 	guard, err := callback.NewGuard([]string{"127.0.0.1:9000"}, ownAddresses)
 	require.NoError(t, err)
 	w.api, err = httpapi.New(httpapi.Options{
-		Tokens: []string{"another-token-of-some-length", token}, Version: "v1", Account: "default", Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
+		GuessDelay: time.Nanosecond,
+		Tokens:     []string{"another-token-of-some-length", token}, Version: "v1", Account: "default", Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
 		Now: func() time.Time { return w.now },
 	}, w, w, w, w, guard, http.NotFoundHandler())
 	require.NoError(t, err)
@@ -456,6 +457,19 @@ func TestTheLiveCodeIsAlsoAPicture(t *testing.T) {
 	res, body = w.call("GET", "/v1/pairing", auth, "Accept: image/png")
 	require.Equal(t, "image/png", res.Header.Get("Content-Type"))
 	require.True(t, strings.HasPrefix(body, "\x89PNG"))
+}
+
+func TestWrongTokensAgainAndAgainAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 30 {
+		res, _ := w.call("GET", "/v1/status", "Authorization: Bearer canary-token")
+		require.Equal(t, http.StatusUnauthorized, res.StatusCode)
+	}
+	res, _ := w.call("GET", "/v1/status", auth)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Equal(t, 1, strings.Count(w.log.String(), "wrong tokens"))
+	require.NotContains(t, w.log.String(), "canary")
 }
 
 func TestPairingByATypedCodeAndAPasskey(t *testing.T) {

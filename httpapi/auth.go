@@ -31,6 +31,12 @@ func (t tokens) match(shown string) (id string, ok bool) {
 	return hex.EncodeToString(hash[:4]), found == 1
 }
 
+// SetTokens replaces what callers must show, from the next request on.
+func (a *API) SetTokens(plain []string) {
+	hashes := hashTokens(plain)
+	a.tokens.Store(&hashes)
+}
+
 // shownToken reads the token of a request: "Token token=x" or "Token token="x"", and "Bearer x" where that is allowed.
 func shownToken(header http.Header, bearer bool) string {
 	values := header.Values("Authorization")
@@ -71,8 +77,9 @@ func (a *API) authorize(c *gin.Context) {
 	if a.open(path) {
 		return
 	}
-	id, ok := a.tokens.match(shownToken(c.Request.Header, !inWS(path)))
+	id, ok := a.tokens.Load().match(shownToken(c.Request.Header, !inWS(path)))
 	if !ok {
+		a.slowGuess(c.Request.Context(), c.Request.RemoteAddr)
 		c.Header("WWW-Authenticate", "Token")
 		a.refuse(c, errUnauthorized)
 		c.Abort()

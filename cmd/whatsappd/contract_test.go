@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -180,4 +182,45 @@ func TestTheSameIdempotencyKeyIsTheSameTask(t *testing.T) {
 	require.Equal(t, taskID(t, first), taskID(t, second))
 	status, body := post("4915112345679")
 	require.Equal(t, http.StatusConflict, status, body)
+}
+
+func TestTokensAreReplacedWithoutARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	file := t.TempDir() + "/token"
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	delete(w.settings, "WHATSAPPD_TOKEN")
+	w.settings["WHATSAPPD_TOKEN_FILE"] = file
+	write(testToken)
+	w.serve()
+	status := func(token string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.base+"/v1/status", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	hangUp := func(says string) {
+		require.NoError(t, w.daemon.cmd.Process.Signal(syscall.SIGHUP))
+		w.daemon.wants(says)
+	}
+	const second = "another-token-of-many-letters"
+	require.Equal(t, http.StatusOK, status(testToken))
+	require.Equal(t, http.StatusUnauthorized, status(second))
+
+	write(testToken + "," + second)
+	hangUp(`the tokens were read again","count":2`)
+	require.Equal(t, http.StatusOK, status(testToken), "both hold while callers change over")
+	require.Equal(t, http.StatusOK, status(second))
+
+	write(second)
+	hangUp(`the tokens were read again","count":1`)
+	require.Equal(t, http.StatusUnauthorized, status(testToken))
+	require.Equal(t, http.StatusOK, status(second))
+
+	write("short")
+	hangUp("the tokens were not read again")
+	require.Equal(t, http.StatusOK, status(second), "a mistake in the file locks nobody out")
 }

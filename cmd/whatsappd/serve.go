@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"whatsappd/callback"
 	"whatsappd/notify"
@@ -38,7 +42,40 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 	if err != nil {
 		return err
 	}
+	defer onHangUp(func() {
+		again, err := cli.config(term, nil)
+		if err == nil && len(again.tokens()) == 0 {
+			err = errors.New("there is no token")
+		}
+		if err != nil {
+			log.Error("the tokens were not read again; the ones before hold", "error", err)
+			return
+		}
+		a.api.SetTokens(again.tokens())
+		log.Info("the tokens were read again", "count", len(again.tokens()))
+	})()
 	return a.Run(ctx)
+}
+
+// onHangUp does something at every SIGHUP, until the returned function is called.
+func onHangUp(do func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+				do()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(ended)
+	}
 }
 
 // setUpProcess sets what holds for the whole process and must be set before the first client exists.
