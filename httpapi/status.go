@@ -40,12 +40,25 @@ type StatusAnswer struct {
 	RoundTripMS int64      `json:"last_roundtrip_ms,omitempty"`
 	PhoneSeen   *time.Time `json:"phone_seen_at,omitempty"`         // when the account's phone last showed that it is there
 	Reachout    *time.Time `json:"reachout_locked_until,omitempty"` // no first messages to strangers before
+	Quota       *Quota     `json:"new_chat_quota,omitempty"`        // as WhatsApp told last
 	Version     string     `json:"version"`
 
 	Activity ActivityAnswer `json:"activity"`
 }
 
+// Quota is how many chats with strangers WhatsApp lets the account begin. State is WhatsApp's word: NONE, FIRST_WARNING,
+// SECOND_WARNING or CAPPED.
+type Quota struct {
+	State string `json:"state"`
+	Used  int    `json:"used"`
+	Total int    `json:"total"`
+}
+
 func (a *API) status(c *gin.Context) (any, error) {
+	var quota *Quota
+	if q := a.account.Status().Quota; q.State != "" {
+		quota = &Quota{State: string(q.State), Used: q.Used, Total: q.Total}
+	}
 	activity, err := a.activity(c)
 	if err != nil {
 		return nil, err
@@ -54,7 +67,7 @@ func (a *API) status(c *gin.Context) (any, error) {
 	return StatusAnswer{
 		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Detail: s.Detail,
 		Until: at(s.Until), Number: string(s.Number), LID: s.LID, Confirm: s.Confirm, LastAnswer: at(s.LastAnswer),
-		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Version: a.opts.Version,
+		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Quota: quota, Version: a.opts.Version,
 		Activity: activity,
 	}, nil
 }

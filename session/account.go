@@ -71,6 +71,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 		checks:  checks{flights: map[Number]*flight{}, allowance: allowance{limits: opts.CheckLimits}},
 	}
 	a.library = newLibraryLog(a.log, opts.Now)
+	a.library.quota = a.sawQuota
 	a.container = sqlstore.NewWithDB(opts.DB, "sqlite3", module{a.library, "Database"})
 	if err := a.container.Upgrade(ctx); err != nil {
 		return nil, fmt.Errorf("prepare whatsmeow's tables: %w", err)

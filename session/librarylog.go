@@ -21,6 +21,8 @@ type libraryLog struct {
 	now    func() time.Time
 	counts [4]atomic.Int64 // by level
 
+	quota func(Quota) // told of each one that comes in; must not wait
+
 	lastAnswer atomic.Int64 // unix nanoseconds of the last stanza that came in
 	roundTrip  atomic.Int64 // nanoseconds between the last ping and its answer
 
@@ -99,6 +101,9 @@ func (l *libraryLog) sent(node *waBinary.Node) {
 func (l *libraryLog) received(node *waBinary.Node) {
 	now := l.now()
 	l.lastAnswer.Store(now.UnixNano())
+	if q, told := quotaOf(node); told && l.quota != nil {
+		l.quota(q)
+	}
 	id, _ := node.Attrs["id"].(string)
 	l.mu.Lock()
 	defer l.mu.Unlock()

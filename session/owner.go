@@ -220,7 +220,7 @@ func (o *owner) describe() Status {
 		s.Reason, s.Detail = CodeConnectionSilent, "WhatsApp's answer is overdue"
 	}
 	if o.link != nil {
-		s.PhoneSeen, s.Reachout = o.facts.PhoneSeen, o.facts.ReachoutEnd
+		s.PhoneSeen, s.Reachout, s.Quota = o.facts.PhoneSeen, o.facts.ReachoutEnd, o.facts.Quota
 		s.Number, s.Confirm = o.link.number, o.link.number != o.facts.Number
 		if !o.link.lid.IsEmpty() {
 			s.LID = o.link.lid.String()
@@ -262,7 +262,8 @@ func (o *owner) publish(ctx context.Context) {
 
 // differs tells whether a status is worth telling after another.
 func differs(a, b Status) bool {
-	return a.State != b.State || a.Reason != b.Reason || a.Number != b.Number || a.Confirm != b.Confirm || !a.Reachout.Equal(b.Reachout)
+	return a.State != b.State || a.Reason != b.Reason || a.Number != b.Number || a.Confirm != b.Confirm || !a.Reachout.Equal(b.Reachout) ||
+		a.Quota != b.Quota
 }
 
 func (o *owner) tell(ctx context.Context, event Event) {

@@ -298,7 +298,7 @@ func (o *owner) scanned(ctx context.Context, event *events.PairSuccess) {
 		o.facts.Number = l.number
 	}
 	o.facts.PairedAt, o.facts.Pairings = now, append(o.recentLinks(), now)
-	o.facts.PhoneSeen, o.facts.PhoneWarned, o.facts.ReachoutEnd = now, 0, time.Time{}
+	o.facts.PhoneSeen, o.facts.PhoneWarned, o.facts.ReachoutEnd, o.facts.Quota = now, 0, time.Time{}, Quota{}
 	o.clearEnd()
 	o.keep(ctx)
 	if r.login {

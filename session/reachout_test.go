@@ -95,3 +95,31 @@ func TestALockThatIsToldOfStopsStrangersOnly(t *testing.T) {
 	_, err = w.send(cem, "hello again")
 	require.NoError(t, err, "who wrote gets an answer")
 }
+
+func TestEachStateOfTheQuotaIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	require.NoError(t, w.sim.SetLimits(ana, simulator.Limits{NewChats: 2, Notice: true}))
+	state := func(want session.QuotaState) {
+		w.wait(string(want), func() bool { return w.account.Status().Quota.State == want })
+	}
+	_, failed := w.cold(bea)
+	require.Nil(t, failed)
+	state(session.QuotaFirst)
+	w.halt()
+	w.run()
+	w.waitState(session.Online)
+	require.Equal(t, session.Quota{State: session.QuotaFirst, Used: 1, Total: 2}, w.account.Status().Quota, "over a restart")
+	_, failed = w.cold(bea)
+	require.Nil(t, failed)
+	_, failed = w.cold(cem)
+	require.Nil(t, failed)
+	state(session.QuotaUsedUp)
+	_, failed = w.cold(another)
+	require.Equal(t, session.CodePriorContact, failed.Code)
+	require.Equal(t, []string{session.NoticeQuota, session.NoticeQuota}, notices(w))
+	require.Contains(t, told[session.Notice](w)[0].Detail, "1 of 2")
+	require.Contains(t, told[session.Notice](w)[1].Detail, "all 2")
+	w.isCalm()
+}

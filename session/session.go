@@ -57,6 +57,7 @@ type Status struct {
 	RoundTrip  time.Duration // the last measured round trip; zero before the first
 	PhoneSeen  time.Time     // when the account's phone last showed that it is there; zero for unknown
 	Reachout   time.Time     // WhatsApp takes no first messages to strangers before; zero for no lock
+	Quota      Quota         // of chats with strangers, as WhatsApp told last
 }
 
 // Paired reports whether the account holds a link to a phone, online or not.
@@ -277,4 +278,22 @@ type Facts struct {
 	PhoneWarned int         // how many days it was unseen when an operator was told last; 0 for not
 	Pairings    []time.Time // links made within the last day, oldest first
 	ReachoutEnd time.Time   // WhatsApp takes no first messages to strangers before; zero for no lock
+	Quota       Quota       // as WhatsApp told last
 }
+
+// Quota is how many chats with strangers WhatsApp lets an account begin in one of its cycles.
+type Quota struct {
+	State       QuotaState
+	Used, Total int
+}
+
+// QuotaState is how near the end of its quota an account is, in WhatsApp's own words. Nobody has published the shares.
+type QuotaState string
+
+// The states of a quota. Empty means that WhatsApp never told.
+const (
+	QuotaFree   QuotaState = "NONE"
+	QuotaFirst  QuotaState = "FIRST_WARNING"
+	QuotaSecond QuotaState = "SECOND_WARNING"
+	QuotaUsedUp QuotaState = "CAPPED"
+)

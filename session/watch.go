@@ -13,6 +13,7 @@ const (
 	NoticePhoneUnseen = "phone_unseen"
 	NoticeLocked      = "reachout_locked"
 	NoticeUnlocked    = "reachout_unlocked"
+	NoticeQuota       = "new_chat_quota"
 )
 
 // seenGrain is how old the kept sight of the phone may be: it is not worth a write for every receipt.

@@ -22,9 +22,11 @@ func needAccount(ctx context.Context, q queries, account string) error {
 func (db *DB) Facts(ctx context.Context, account session.AccountID) (session.Facts, error) {
 	var f session.Facts
 	err := db.reads.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us,
-		phone_seen_at, phone_warned, pairings, reachout_until
+		phone_seen_at, phone_warned, pairings, reachout_until,
+		quota_state, quota_used, quota_total
 		FROM account WHERE id = ?`, account).Scan(&f.Number, moment{&f.PairedAt}, &f.EndState, &f.EndReason, &f.EndDetail,
-		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd})
+		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd},
+		&f.Quota.State, &f.Quota.Used, &f.Quota.Total)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return session.Facts{}, fmt.Errorf("read the facts of account %s: %w", account, err)
 	}
@@ -38,9 +40,11 @@ func (db *DB) KeepFacts(ctx context.Context, account session.AccountID, f sessio
 			return err
 		}
 		_, err := q.ExecContext(ctx, `UPDATE account SET number = ?, paired_at = ?, end_state = ?, end_reason = ?, end_detail = ?,
-			ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?
+			ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?,
+			quota_state = ?, quota_used = ?, quota_total = ?
 			WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason, f.EndDetail, millis(f.EndedAt), millis(f.EndUntil),
-			f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd), account)
+			f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd),
+			f.Quota.State, f.Quota.Used, f.Quota.Total, account)
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,74 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+// quotaUpdate is WhatsApp's notification about the quota of chats with strangers. The library drops it. Its form is from
+// Baileys (XWAPaths).
+type quotaUpdate struct {
+	Data struct {
+		Quota *struct {
+			Total int        `json:"total_quota"`
+			Used  int        `json:"used_quota"`
+			State QuotaState `json:"capping_status"`
+		} `json:"xwa2_notify_new_chat_messages_capping_info_update"`
+	} `json:"data"`
+}
+
+// quotaOf reads a quota from a notification; false when it holds none.
+func quotaOf(node *waBinary.Node) (Quota, bool) {
+	if node.Tag != "notification" || node.Attrs["type"] != "mex" {
+		return Quota{}, false
+	}
+	for _, child := range node.GetChildren() {
+		var update quotaUpdate
+		content, _ := child.Content.([]byte)
+		if child.Tag != "update" || json.Unmarshal(content, &update) != nil || update.Data.Quota == nil {
+			continue
+		}
+		q := update.Data.Quota
+		switch q.State {
+		case QuotaFree, QuotaFirst, QuotaSecond, QuotaUsedUp:
+			return Quota{State: q.State, Used: q.Used, Total: q.Total}, true
+		}
+	}
+	return Quota{}, false
+}
+
+// sawQuota takes a quota from the goroutine that reads the connection, which must not wait.
+func (a *Account) sawQuota(q Quota) {
+	a.work.start(func() {
+		a.post(func(ctx context.Context, o *owner) { o.quota(ctx, q) })
+	})
+}
+
+// quota keeps what WhatsApp told of the quota, and tells an operator when its state is another one.
+func (o *owner) quota(ctx context.Context, q Quota) {
+	if o.link == nil || q == o.facts.Quota {
+		return
+	}
+	before := o.facts.Quota.State
+	o.facts.Quota = q
+	o.keep(ctx)
+	if before == q.State || before == "" && q.State == QuotaFree {
+		return
+	}
+	o.tell(ctx, Notice{Account: o.a.opts.Account, Code: NoticeQuota, Detail: q.sentence()})
+}
+
+// sentence says what a quota means for an operator.
+func (q Quota) sentence() string {
+	switch q.State {
+	case QuotaUsedUp:
+		return fmt.Sprintf("WhatsApp takes no new chats with strangers for now: all %d are used; answers free places", q.Total)
+	case QuotaFree:
+		return "WhatsApp takes new chats with strangers again"
+	default:
+		return fmt.Sprintf("WhatsApp warns that %d of %d new chats with strangers are used", q.Used, q.Total)
+	}
+}
