@@ -20,7 +20,7 @@ var ErrNewerSchema = errors.New("the ledger was written by a newer whatsappd; us
 var migrations embed.FS
 
 // prepareLedger checks a ledger and brings it to the newest schema. A file that is refused is left as it is.
-func prepareLedger(ctx context.Context, conn *sql.Conn) error {
+func prepareLedger(ctx context.Context, conn *sql.Conn, path string) error {
 	// Only main: the check would leave the temporary database in a state that the checkpoint in Close refuses.
 	var verdict string
 	if err := conn.QueryRowContext(ctx, `PRAGMA main.quick_check(1)`).Scan(&verdict); err != nil {
@@ -33,7 +33,7 @@ func prepareLedger(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, conn, steps); err != nil {
+	if err := migrate(ctx, conn, path, steps); err != nil {
 		return err
 	}
 	return useLog(ctx, conn)
@@ -60,20 +60,30 @@ func readSteps(files fs.FS) ([]string, error) {
 	return steps, nil
 }
 
-// migrate runs the steps that the ledger has not seen, each in a transaction with its number. user_version is the counter.
-func migrate(ctx context.Context, conn *sql.Conn, steps []string) error {
+// migrate runs the steps that the ledger has not seen, each in a transaction with its number, after the ledger was copied.
+// user_version is the counter.
+func migrate(ctx context.Context, conn *sql.Conn, path string, steps []string) error {
 	var version, tables int
 	if err := conn.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return fmt.Errorf("read the schema's version: %w", explain(err))
 	}
 	if version > len(steps) {
-		return fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewerSchema, version, len(steps))
+		err := fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewerSchema, version, len(steps))
+		if older := olderCopy(path, len(steps)); older != "" {
+			err = fmt.Errorf("%w; a copy from before the change is %s", err, older)
+		}
+		return err
 	}
 	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
 		return fmt.Errorf("read the schema: %w", explain(err))
 	}
 	if version == 0 && tables > 0 || version < 0 {
 		return ErrNotLedger
+	}
+	if version > 0 && version < len(steps) {
+		if err := copyBefore(ctx, conn, path, version); err != nil {
+			return err
+		}
 	}
 	for i := version; i < len(steps); i++ {
 		step := steps[i] + fmt.Sprintf("\n;PRAGMA user_version = %d", i+1)

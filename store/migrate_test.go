@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -86,7 +87,8 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 
 func TestAStepIsTakenWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	pool := openFile(filepath.Join(t.TempDir(), ledgerFile), writing, 1)
+	path := filepath.Join(t.TempDir(), ledgerFile)
+	pool := openFile(path, writing, 1)
 	defer pool.Close()
 	conn, err := pool.Conn(t.Context())
 	require.NoError(t, err)
@@ -97,12 +99,12 @@ func TestAStepIsTakenWholeOrNotAtAll(t *testing.T) {
 		require.NoError(t, conn.QueryRowContext(t.Context(), `PRAGMA user_version`).Scan(&v))
 		return v
 	}
-	require.ErrorContains(t, migrate(t.Context(), conn, bad), "schema 2")
+	require.ErrorContains(t, migrate(t.Context(), conn, path, bad), "schema 2")
 	require.Equal(t, 1, version())
-	require.NoError(t, migrate(t.Context(), conn, good))
+	require.NoError(t, migrate(t.Context(), conn, path, good))
 	require.Equal(t, 2, version())
-	require.NoError(t, migrate(t.Context(), conn, good))
-	require.ErrorIs(t, migrate(t.Context(), conn, good[:1]), ErrNewerSchema)
+	require.NoError(t, migrate(t.Context(), conn, path, good))
+	require.ErrorIs(t, migrate(t.Context(), conn, path, good[:1]), ErrNewerSchema)
 }
 
 func TestStepsAreNumberedWithoutGaps(t *testing.T) {
@@ -112,4 +114,55 @@ func TestStepsAreNumberedWithoutGaps(t *testing.T) {
 	steps, err := readSteps(migrations)
 	require.NoError(t, err)
 	require.NotEmpty(t, steps)
+}
+
+// openSchema opens a ledger of so many steps at a path, as a program of its time did, and closes it.
+func openSchema(t *testing.T, path string, steps int) error {
+	t.Helper()
+	all := make([]string, steps)
+	for i := range all {
+		all[i] = fmt.Sprintf("CREATE TABLE t%d (x); INSERT INTO t%d VALUES (%d)", i, i, i)
+	}
+	pool := openFile(path, writing, 1)
+	defer pool.Close()
+	conn, err := pool.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	return migrate(t.Context(), conn, path, all)
+}
+
+func TestTheLedgerIsCopiedBeforeItsSchemaChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "odd [name]*", ledgerFile)
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	require.NoError(t, openSchema(t, path, 1))
+	names, err := copies(path)
+	require.NoError(t, err)
+	require.Empty(t, names, "a new ledger needs no copy")
+	for schema := 2; schema <= 6; schema++ {
+		require.NoError(t, openSchema(t, path, schema))
+		require.NoError(t, openSchema(t, path, schema), "opened again without a change")
+	}
+	names, err = copies(path)
+	require.NoError(t, err)
+	require.Equal(t, []string{path + ".schema-5", path + ".schema-4", path + ".schema-3"}, names, "the newest three")
+	info, err := os.Stat(names[0])
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+
+	err = openSchema(t, path, 4)
+	require.ErrorIs(t, err, ErrNewerSchema)
+	require.ErrorContains(t, err, path+".schema-4")
+	require.NoError(t, os.Rename(path+".schema-4", path))
+	require.NoError(t, openSchema(t, path, 4), "the copy serves the older program")
+}
+
+func TestWithoutRoomForTheCopyNothingChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), ledgerFile)
+	require.NoError(t, openSchema(t, path, 1))
+	require.NoError(t, os.MkdirAll(path+".schema-1.part/taken", 0o700))
+	require.ErrorContains(t, openSchema(t, path, 2), "copy the ledger")
+	require.NoError(t, os.RemoveAll(path+".schema-1.part"))
+	require.NoError(t, openSchema(t, path, 1), "the schema is the old one")
 }

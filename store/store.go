@@ -102,7 +102,7 @@ func (db *DB) openLedger(ctx context.Context, batch int) error {
 	if err != nil {
 		return errors.Join(explain(err), pool.Close())
 	}
-	if err := prepareLedger(ctx, conn); err != nil {
+	if err := prepareLedger(ctx, conn, path); err != nil {
 		return errors.Join(err, conn.Close(), pool.Close())
 	}
 	db.writer = startWriter(ctx, pool, conn, batch)

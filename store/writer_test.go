@@ -17,10 +17,11 @@ import (
 // idleWriter returns a writer on a fresh ledger whose batches the test commits by hand.
 func idleWriter(t *testing.T) *writer {
 	t.Helper()
-	pool := openFile(t.TempDir()+"/ledger.db", writing, 1)
+	path := t.TempDir() + "/ledger.db"
+	pool := openFile(path, writing, 1)
 	conn, err := pool.Conn(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, prepareLedger(t.Context(), conn))
+	require.NoError(t, prepareLedger(t.Context(), conn, path))
 	t.Cleanup(func() {
 		require.NoError(t, conn.Close())
 		require.NoError(t, pool.Close())
