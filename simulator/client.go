@@ -117,6 +117,16 @@ func (c *Client) ForgetSessions(ctx context.Context, number string) error {
 	return c.post(ctx, accountPath(number, "/forget-sessions"), nil)
 }
 
+// SetAway takes the network from the virtual devices of an account, or gives it back.
+func (c *Client) SetAway(ctx context.Context, number string, away bool) error {
+	return c.post(ctx, accountPath(number, "/away"), awayRequest{Away: away})
+}
+
+// AddFaults adds faults and returns them with their IDs.
+func (c *Client) AddFaults(ctx context.Context, faults ...Fault) ([]Fault, error) {
+	return call[[]Fault](ctx, c, http.MethodPost, "/v1/faults", faults)
+}
+
 // RemoveDevice lets an account's phone remove a linked client.
 func (c *Client) RemoveDevice(ctx context.Context, number string, device uint16) error {
 	_, err := call[done](ctx, c, http.MethodDelete, accountPath(number, fmt.Sprintf("/devices/%d", device)), nil)
