@@ -31,8 +31,8 @@ type TaskAnswer struct {
 	Detail      string     `json:"detail,omitempty"`
 	Attempt     int        `json:"attempt"`
 	MaybeSent   bool       `json:"maybe_sent,omitempty"`
-	Canonical   string     `json:"canonical,omitempty"`    // of a message: the number WhatsApp delivers to
-	LID         string     `json:"lid,omitempty"`          // of a message: the recipient's other address
+	Canonical   string     `json:"canonical,omitempty"`    // the number as WhatsApp writes it: messages go there
+	LID         string     `json:"lid,omitempty"`          // the number's other address
 	Delivery    string     `json:"delivery,omitempty"`     // of a message: how far it got; see docs/tasks.md
 	DeliveryAt  *time.Time `json:"delivery_at,omitempty"`  // when it got there
 	DeliveredBy string     `json:"delivered_by,omitempty"` // "phone", or "companion" while the phone has not confirmed it
@@ -81,8 +81,8 @@ func taskAnswer(t task.Task) TaskAnswer {
 	if t.State == task.Queued {
 		answer.NotBefore, answer.Reason = at(t.NotBefore), t.Reason
 	}
+	answer.Canonical, answer.LID = t.Canonical, t.LID
 	if t.Kind == task.Message {
-		answer.Canonical, answer.LID = t.Canonical, t.LID
 		answer.Delivery, answer.DeliveryAt, answer.DeliveredBy = t.Delivery.String(), at(t.DeliveryAt), string(t.DeliveredBy)
 		answer.Warnings = t.Warnings
 		if t.DeliveredBy == task.ByCompanion {

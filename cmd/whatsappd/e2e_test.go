@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,6 +112,17 @@ func TestATaskTellsHowFarAMessageGot(t *testing.T) {
 	}
 	require.Subset(t, names, []string{"queued", "checked", "encrypted", "written", "acked", "finished", "delivered", "read"})
 	require.Equal(t, "queued", names[0])
+
+	for range 2 {
+		id := w.ws("check", contact(1))
+		w.hook.result(id, "True")
+		task = httpapi.TaskAnswer{}
+		w.get("/v1/tasks/"+id, &task)
+		require.Equal(t, contact(1), task.Canonical)
+		require.NotEmpty(t, task.LID)
+		require.Equal(t, "queued", task.Timeline[0].What)
+		require.True(t, slices.ContainsFunc(task.Timeline, func(s httpapi.Step) bool { return s.What == "checked" && strings.HasPrefix(s.Detail, "cache of ") }))
+	}
 }
 
 func TestARestartResumesWithoutPairing(t *testing.T) {

@@ -90,8 +90,32 @@ func (w *worker) Check(ctx context.Context, tasks []task.Task) []task.Outcome {
 		default:
 			outcomes[i] = task.Later("network_uncertain", "WhatsApp's answer left this number out", 0)
 		}
+		outcomes[i].Trace = checkTrace(answer)
 	}
 	return outcomes
+}
+
+// checkTrace is what a check found out about a number, and how old WhatsApp's answer is.
+func checkTrace(answer session.Checked) task.Trace {
+	if answer.At.IsZero() {
+		return task.Trace{}
+	}
+	detail := source(answer.FromCache)
+	if answer.FromCache {
+		detail += " of " + answer.At.UTC().Format(time.RFC3339)
+	}
+	return task.Trace{
+		Canonical: string(answer.Canonical), LID: answer.LID,
+		Steps: []task.Step{{At: time.Now(), What: task.StepChecked, Detail: detail}},
+	}
+}
+
+// source says where an answer about a number came from.
+func source(fromCache bool) string {
+	if fromCache {
+		return "cache"
+	}
+	return "server"
 }
 
 // Send implements task.Worker.
@@ -119,11 +143,7 @@ func trace(sent session.Sent) task.Trace {
 			t.Steps = append(t.Steps, task.Step{At: at, What: what, Detail: detail})
 		}
 	}
-	source := "server"
-	if sent.FromCache {
-		source = "cache"
-	}
-	step(sent.Checked, task.StepChecked, source)
+	step(sent.Checked, task.StepChecked, source(sent.FromCache))
 	step(sent.Encrypted, task.StepEncrypted, "")
 	step(sent.Written, task.StepWritten, "")
 	step(sent.Acked, task.StepAcked, "")
