@@ -51,6 +51,7 @@ type ledger interface {
 // account is the session's side.
 type account interface {
 	Status() session.Status
+	Alive() bool
 	Pairing() session.PairingRound
 	Pair(ctx context.Context) (session.PairingRound, error)
 	PairPhone(ctx context.Context, number session.Number) (session.PairingRound, error)
@@ -153,7 +154,7 @@ func (a *API) route() {
 	r.GET("/internal/ping", func(c *gin.Context) {
 		c.Data(http.StatusOK, "text/html; charset=utf-8", []byte("<html><body>pong</body></html>"))
 	})
-	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, health{Status: "alive"}) })
+	r.GET("/healthz", a.healthz)
 	r.GET("/readyz", a.readyz)
 	r.GET("/metrics", gin.WrapH(a.metrics))
 	r.GET("/v1/status", a.answer(a.status))

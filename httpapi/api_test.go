@@ -38,6 +38,7 @@ type world struct {
 	mu       sync.Mutex
 	accepted []task.New
 	refuse   error // what Accept answers
+	stuck    bool
 	status   session.Status
 	round    session.PairingRound
 	now      time.Time
@@ -140,6 +141,12 @@ func (w *world) Status() session.Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.status
+}
+
+func (w *world) Alive() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stuck
 }
 
 func (w *world) Pairing() session.PairingRound { return w.round }
@@ -327,6 +334,30 @@ func TestTokensAreAskedForBeforeAnythingElse(t *testing.T) {
 		res, _ := w.call("GET", path)
 		require.Equal(t, status, res.StatusCode, path)
 	}
+}
+
+func TestHealthIsOfTheLoopAndReadinessOfTheConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, state := range []session.State{
+		session.Unpaired, session.Pairing, session.Connecting, session.Degraded, session.Backoff, session.Replaced,
+		session.Outdated, session.TempBanned, session.Locked, session.LoggedOut,
+	} {
+		w.mu.Lock()
+		w.status = session.Status{State: state, Reason: "why"}
+		w.mu.Unlock()
+		res, body := w.call("GET", "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, state)
+		require.Equal(t, `{"status":"`+string(state)+`","reason":"why"}`, body)
+		res, _ = w.call("GET", "/healthz")
+		require.Equal(t, http.StatusOK, res.StatusCode, state)
+	}
+	w.mu.Lock()
+	w.stuck = true
+	w.mu.Unlock()
+	res, body := w.call("GET", "/healthz")
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	require.Contains(t, body, `"status":"stuck"`)
 }
 
 func TestOtherPathsAndMethods(t *testing.T) {

@@ -15,6 +15,16 @@ type health struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// healthz answers 200 unless the account's loop is stuck: then only a new process helps. It does not look at the connection,
+// so that nobody restarts the daemon over and over because a phone logged it out.
+func (a *API) healthz(c *gin.Context) {
+	if !a.account.Alive() {
+		c.JSON(http.StatusServiceUnavailable, health{Status: "stuck", Reason: "the account's loop has not turned for a minute"})
+		return
+	}
+	c.JSON(http.StatusOK, health{Status: "alive"})
+}
+
 // readyz answers 200 while the account is online.
 func (a *API) readyz(c *gin.Context) {
 	status := a.account.Status()
@@ -31,6 +41,7 @@ type StatusAnswer struct {
 	State       string     `json:"state"`
 	Since       *time.Time `json:"since"`
 	Reason      string     `json:"reason,omitempty"`
+	Scope       string     `json:"scope,omitempty"` // what the reason concerns
 	Detail      string     `json:"detail,omitempty"`
 	Until       *time.Time `json:"until,omitempty"`
 	Number      string     `json:"number,omitempty"`
@@ -64,8 +75,12 @@ func (a *API) status(c *gin.Context) (any, error) {
 		return nil, err
 	}
 	s := a.account.Status()
+	scope := ""
+	if s.Reason != "" {
+		scope = string(session.ScopeOf(s.Reason))
+	}
 	return StatusAnswer{
-		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Detail: s.Detail,
+		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Scope: scope, Detail: s.Detail,
 		Until: at(s.Until), Number: string(s.Number), LID: s.LID, Confirm: s.Confirm, LastAnswer: at(s.LastAnswer),
 		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Quota: quota, Version: a.opts.Version,
 		Activity: activity,

@@ -435,3 +435,20 @@ func TestAlertsAreToldOnce(t *testing.T) {
 	defer s.mu.Unlock()
 	require.Len(t, s.texts, 6)
 }
+
+func TestARestartTellsNothingAnew(t *testing.T) {
+	t.Parallel()
+	s := newFakeSlack(t)
+	n, _, _ := start(t, s)
+	n.Observe(session.StatusChanged{Status: session.Status{State: session.LoggedOut}, Again: true})
+	n.Observe(session.StatusChanged{Status: session.Status{State: session.Online}})
+	n.Observe(session.StatusChanged{Status: session.Status{State: session.Backoff, Reason: "connect_refused_409"}})
+	n.Observe(session.StatusChanged{Status: session.Status{State: session.Connecting, Reason: "connect_refused_409"}})
+	n.Observe(session.StatusChanged{Status: session.Status{State: session.Backoff, Reason: "connect_refused_409"}})
+	for _, part := range []string{"back online", "connect_refused_409"} {
+		s.until(part, s.told(part))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Len(t, s.texts, 2)
+}

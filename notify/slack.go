@@ -95,7 +95,7 @@ func (s *Slack) Observe(event session.Event) {
 	case session.PairingChanged:
 		s.round = event.Round
 	case session.StatusChanged:
-		s.note(event.Status)
+		s.note(event.Status, event.Again)
 	case session.Notice:
 		s.alerts = append(s.alerts, notice(event))
 	}
@@ -106,8 +106,9 @@ func (s *Slack) Observe(event session.Event) {
 	}
 }
 
-// note decides what a change of state is worth telling. Call with s.mu held.
-func (s *Slack) note(status session.Status) {
+// note decides what a change of state is worth telling; again says that a daemon before this one told of it. Call with s.mu
+// held.
+func (s *Slack) note(status session.Status, again bool) {
 	switch status.State {
 	case session.Online:
 		s.lost = time.Time{}
@@ -117,13 +118,17 @@ func (s *Slack) note(status session.Status) {
 		}
 	case session.LoggedOut, session.Locked, session.Replaced, session.TempBanned, session.Outdated:
 		s.lost = time.Time{}
-		if s.told != status.State {
+		if s.told != status.State && !again {
 			s.alerts = append(s.alerts, trouble(status))
-			s.told = status.State
 		}
+		s.told = status.State
 	case session.Backoff, session.Degraded, session.Connecting:
 		if s.lost.IsZero() {
 			s.lost = time.Now()
+		}
+		if strings.HasPrefix(status.Reason, "connect_refused_") && s.told == "" {
+			s.alerts = append(s.alerts, "⚠️ WhatsApp refuses the login ("+escape(status.Reason)+"). The daemon tries again, with long pauses.")
+			s.told = session.Backoff
 		}
 	}
 }

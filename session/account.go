@@ -41,6 +41,8 @@ type Account struct {
 	checks    checks
 	rebuilds  rebuilds
 	refusals  refusals
+	tally     tally
+	heart     heartbeat
 	observing sync.Mutex // Observe is called by one goroutine at a time
 }
 
@@ -68,6 +70,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 		mail:    make(chan order, 256),
 		stopped: make(chan struct{}),
 		sending: make(chan struct{}, 1),
+		heart:   heartbeat{born: time.Now()},
 		checks:  checks{flights: map[Number]*flight{}, allowance: allowance{limits: opts.CheckLimits}},
 	}
 	a.library = newLibraryLog(a.log, opts.Now)

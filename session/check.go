@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -174,6 +175,7 @@ func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Check
 			asked = append(asked, "+"+string(form))
 		}
 	}
+	a.tally.did(fmt.Sprintf("a check of %d", len(numbers)), now)
 	found, err := l.client.IsOnWhatsApp(ctx, asked)
 	if err != nil {
 		return nil, a.checkFailed(ctx, err, now)

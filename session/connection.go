@@ -3,8 +3,8 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"go.mau.fi/whatsmeow"
@@ -74,6 +74,25 @@ func (o *owner) retire(l *link) {
 		l.cut()
 		return nil
 	}, func(context.Context, error) {})
+}
+
+// forget ends a link's connection and deletes its keys. The library does that too, but in its own time: if the daemon stopped
+// before, the next one would find a device that WhatsApp does not know.
+func (o *owner) forget(ctx context.Context, l *link) {
+	lasting := context.WithoutCancel(ctx)
+	o.operate(l, func() error {
+		l.wire.Disconnect()
+		l.cut()
+		if l.device.IsEmpty() {
+			return nil
+		}
+		device := l.device
+		return o.a.container.DeleteDevice(lasting, &store.Device{ID: &device})
+	}, func(_ context.Context, err error) {
+		if err != nil {
+			o.a.log.Error("the keys of the old link were not deleted", "error", err)
+		}
+	})
 }
 
 // disconnect ends a link's present connection.
@@ -146,12 +165,15 @@ func (o *owner) lastSign() time.Time {
 // dial opens the connection of the link.
 func (o *owner) dial(ctx context.Context) {
 	o.phase, o.dialAt, o.early, o.held = dialling, time.Time{}, false, ending{}
+	o.dialled = o.now()
 	o.failures++
-	o.connect(ctx, o.link, o.dialled(o.link))
+	o.a.library.parting() // what was said on the last connection
+	o.a.tally.count(func(c *Counts) { c.Dials++ })
+	o.connect(ctx, o.link, o.afterDial(o.link))
 }
 
-// dialled goes on after a dial of a link.
-func (o *owner) dialled(l *link) func(context.Context, error) {
+// afterDial goes on after a dial of a link.
+func (o *owner) afterDial(l *link) func(context.Context, error) {
 	return func(ctx context.Context, err error) {
 		if l != o.link || o.phase != dialling {
 			return
@@ -194,9 +216,13 @@ func (o *owner) loggedIn(ctx context.Context) {
 	}
 }
 
-// lost goes on after a connection that ended for a reason that passes.
+// lost goes on after a connection that ended for a reason that passes. WhatsApp may have said that it restarts; the library
+// tells nobody.
 func (o *owner) lost(reason, detail string) {
 	if o.phase == up || o.phase == loggingIn || o.phase == closing {
+		if said := o.a.library.parting(); said >= 500 && said <= 599 {
+			reason, detail = CodeServerRestart, "WhatsApp ended the connection for a restart of its own"
+		}
 		o.wait(reason, detail)
 	}
 }
@@ -204,6 +230,7 @@ func (o *owner) lost(reason, detail string) {
 // wait goes idle until the next dial.
 func (o *owner) wait(reason, detail string) {
 	now := o.now()
+	o.ended(reason)
 	if o.phase == up && now.Sub(o.onlineAt) >= o.t.Stable {
 		o.failures = 0
 	}
@@ -211,6 +238,9 @@ func (o *owner) wait(reason, detail string) {
 	o.trouble = ending{reason: reason, detail: detail}
 	o.dialAt = now.Add(reconnectAfter(o.failures, chance(), o.t.BackoffMin, o.t.BackoffMax))
 }
+
+// ended counts the end of a connection, or of a dial.
+func (o *owner) ended(reason string) { o.a.tally.count(func(c *Counts) { c.Ends[reason]++ }) }
 
 // down notes that there is no connection.
 func (o *owner) down() {
@@ -240,13 +270,21 @@ func (o *owner) reset(ctx context.Context, reason, detail string) {
 
 // relogin goes on after WhatsApp asked for another login, after a pairing and at times later. WhatsApp is about to end the
 // connection, so it is left first. One that has ended already is only given time: the library is clearing up behind it.
+// The first login after a pairing follows at once; who is asked again and again waits as after any other end.
 func (o *owner) relogin() {
 	if o.phase != up && o.phase != loggingIn {
 		return
 	}
 	l := o.link
+	if o.phase == up && o.now().Sub(o.onlineAt) >= o.t.Stable {
+		o.failures = 0
+	}
 	o.down()
-	o.phase, o.failures = closing, 0
+	o.phase = closing
+	if o.round.State != PairingConfirm { // there it is the way of every pairing
+		o.ended(CodeServerRestart)
+		o.trouble = ending{reason: CodeServerRestart, detail: "WhatsApp asked to log in again"}
+	}
 	o.operate(l, func() error {
 		if l.wire.IsConnected() {
 			l.wire.Disconnect()
@@ -254,7 +292,8 @@ func (o *owner) relogin() {
 		return nil
 	}, func(context.Context, error) {
 		if l == o.link && o.phase == closing {
-			o.phase, o.dialAt = idle, o.now().Add(settle)
+			pause := reconnectAfter(o.failures, chance(), o.t.BackoffMin, o.t.BackoffMax)
+			o.phase, o.dialAt = idle, o.now().Add(max(settle, pause))
 		}
 	})
 }
@@ -264,6 +303,7 @@ func (o *owner) unanswered(ctx context.Context, count int) {
 	if o.phase != up && o.phase != loggingIn {
 		return
 	}
+	o.a.tally.count(func(c *Counts) { c.PingsMissed++ })
 	o.unpinged = true
 	if count >= 2 {
 		o.reset(ctx, CodeConnectionSilent, "WhatsApp did not answer two pings")
@@ -271,16 +311,34 @@ func (o *owner) unanswered(ctx context.Context, count int) {
 }
 
 // takenOver goes on after another process connected with this device's keys. One try later, in case that was an accident;
-// two processes that both insist would throw each other out for ever.
+// two processes that both insist would throw each other out for ever. Who has just come is the intruder, and stays away.
 func (o *owner) takenOver(ctx context.Context) {
 	now := o.now()
 	again := !o.replaced.IsZero() && now.Sub(o.replaced) < o.t.ReplacedAgain
+	young := now.Sub(o.dialled) < o.t.ReplacedYoung
 	o.replaced = now
+	why := ending{state: Replaced, reason: CodeReplaced, detail: "another process connected with this device's keys; one try to come back follows"}
 	next := now.Add(o.t.ReplacedRetry)
-	if again {
+	if again || young {
+		why.detail = "another process uses this device's keys and keeps the connection; end one of the two, then log in here"
 		next = time.Time{}
 	}
-	o.hold(ctx, ending{state: Replaced, reason: CodeReplaced, detail: "another process connected with this device's keys"}, next)
+	o.hold(ctx, why, next)
+}
+
+// outdated goes on after WhatsApp refused this version of the library: nothing helps but another one.
+func (o *owner) outdated(ctx context.Context) {
+	o.hold(ctx, ending{state: Outdated, reason: CodeOutdated, detail: "WhatsApp wants a newer version of this program; " + libraryAge()}, time.Time{})
+}
+
+// streamError goes on after WhatsApp complained in a way the library does not know. The connection may stay open, and is of
+// no use.
+func (o *owner) streamError(ctx context.Context, code string) {
+	reason := CodeConnectionLost
+	if number, err := strconv.Atoi(code); err == nil {
+		reason = codeOther + strconv.Itoa(number)
+	}
+	o.reset(ctx, reason, "WhatsApp ended the connection with an error that we do not know")
 }
 
 // banned goes on after a temporary ban: one dial when it ends.
@@ -289,7 +347,7 @@ func (o *owner) banned(ctx context.Context, event *events.TemporaryBan) {
 	if pause <= 0 {
 		pause = o.t.BanUnknown
 	}
-	until := o.now().Add(pause)
+	until := o.now().Add(pause).Round(0) // by the wall clock: a ban goes on while the machine sleeps
 	o.hold(ctx, ending{TempBanned, CodeTempBanned, "WhatsApp bans the account for now: " + event.Code.String(), until}, until)
 }
 
@@ -298,24 +356,32 @@ func (o *owner) hold(ctx context.Context, why ending, next time.Time) {
 	if o.link == nil {
 		return
 	}
+	o.ended(why.reason)
 	o.down()
 	o.held, o.dialAt = why, next
 	o.keepEnd(ctx, why)
 	o.disconnect(o.link)
 }
 
-// refused goes on after a login that failed for no reason of the others: long pauses.
-func (o *owner) refused(event *events.ConnectFailure) {
-	reason := fmt.Sprint(codeConnectRefused, int(event.Reason))
-	o.a.log.Warn("WhatsApp refused the login", "reason", reason, "message", redact(event.Message))
-	o.failures = max(o.failures, refusedFailures)
-	o.wait(reason, "WhatsApp refused the login")
+// refused goes on after a login that failed for no reason of the others: long pauses, unless WhatsApp has a trouble of its
+// own.
+func (o *owner) refused(number int, message string) {
+	reason, detail := codeConnectRefused+strconv.Itoa(number), "WhatsApp refused the login"
+	if number >= 500 && number <= 599 {
+		reason, detail = CodeServerRestart, "WhatsApp could not take the login for now"
+	} else {
+		o.failures = max(o.failures, refusedFailures)
+	}
+	o.a.log.Warn("WhatsApp refused the login", "reason", reason, "number", number, "message", redact(message))
+	o.wait(reason, detail)
 	o.disconnect(o.link)
 }
 
 // unlinked goes on after WhatsApp ended the link: the reason is kept first, then the library may delete the device.
 func (o *owner) unlinked(ctx context.Context, why ending) {
 	l := o.link
+	why.detail += o.before()
+	o.ended(why.reason)
 	o.down()
 	o.link, o.held, o.trouble = nil, ending{}, ending{}
 	o.locked = why.state == Locked
@@ -323,7 +389,7 @@ func (o *owner) unlinked(ctx context.Context, why ending) {
 		o.keepEnd(ctx, why)
 	}
 	l.record()
-	o.retire(l)
+	o.forget(ctx, l)
 	level := slog.LevelWarn
 	if o.facts.ByUs {
 		level = slog.LevelInfo
@@ -335,6 +401,16 @@ func (o *owner) unlinked(ctx context.Context, why ending) {
 	} else if o.roundsAllowed() {
 		o.nextRound = o.now()
 	}
+}
+
+// before tells what came before the end of a link.
+func (o *owner) before() string {
+	now := o.now()
+	online := "it was not online"
+	if o.phase == up {
+		online = "it was online for " + now.Sub(o.onlineAt).Round(time.Second).String()
+	}
+	return "; " + online + "; " + o.a.tally.lately(now)
 }
 
 // keepEnd keeps why and when the session ended.

@@ -42,6 +42,7 @@ const (
 	CodeProxyUnreachable    = "proxy_unreachable"
 	CodeConnectionLost      = "connection_lost"
 	CodeConnectionSilent    = "connection_silent"
+	CodeServerRestart       = "server_restart"
 	CodeLoggedOut           = "logged_out"
 	CodeLogoutRequested     = "logout_requested"
 	CodeAccountLocked       = "account_locked"

@@ -212,7 +212,7 @@ func (c guardedContainer) PutDevice(ctx context.Context, device *store.Device) e
 // until the reason is kept.
 func (c guardedContainer) DeleteDevice(ctx context.Context, device *store.Device) error {
 	c.link.awaitRecord(ctx)
-	return c.DeviceContainer.DeleteDevice(ctx, device)
+	return c.DeviceContainer.DeleteDevice(context.WithoutCancel(ctx), device)
 }
 
 // phoneAddress is the Signal address of a user's phone.

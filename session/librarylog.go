@@ -25,6 +25,7 @@ type libraryLog struct {
 
 	lastAnswer atomic.Int64 // unix nanoseconds of the last stanza that came in
 	roundTrip  atomic.Int64 // nanoseconds between the last ping and its answer
+	parted     atomic.Int64 // the number of the last stream error or failure; 0 for none
 
 	mu     sync.Mutex
 	pingID string
@@ -84,6 +85,9 @@ func (l *libraryLog) answered() time.Time {
 	return time.Time{}
 }
 
+// parting returns the number with which WhatsApp ended the connection, 0 for none, and forgets it.
+func (l *libraryLog) parting() int { return int(l.parted.Swap(0)) }
+
 // sent sees a stanza leave.
 func (l *libraryLog) sent(node *waBinary.Node) {
 	id, _ := node.Attrs["id"].(string)
@@ -103,6 +107,12 @@ func (l *libraryLog) received(node *waBinary.Node) {
 	l.lastAnswer.Store(now.UnixNano())
 	if q, told := quotaOf(node); told && l.quota != nil {
 		l.quota(q)
+	}
+	switch node.Tag {
+	case "stream:error":
+		l.parted.Store(int64(node.AttrGetter().OptionalInt("code")))
+	case "failure":
+		l.parted.Store(int64(node.AttrGetter().OptionalInt("reason")))
 	}
 	id, _ := node.Attrs["id"].(string)
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type link struct {
 
 	// The owner's.
 	number Number // empty until paired
+	device types.JID
 	lid    types.JID
 	busy   bool               // an operation on the connection runs
 	cut    context.CancelFunc // ends the present connection or dial at once
@@ -56,7 +58,7 @@ func (a *Account) loadLink(ctx context.Context) (*link, error) {
 	device := devices[len(devices)-1]
 	l := a.newLink(device)
 	l.guard.install(device)
-	l.number, l.lid = Number(device.ID.User), device.LID.ToNonAD()
+	l.number, l.lid, l.device = Number(device.ID.User), device.LID.ToNonAD(), *device.ID
 	l.paired.Store(true)
 	return l, nil
 }
@@ -76,6 +78,7 @@ func (a *Account) newLink(device *store.Device) *link {
 	l.client.SynchronousAck = true             // a message is acknowledged after it was observed
 	l.client.EnableDecryptedEventBuffer = true // decryption in one transaction: without, messages both ways at once get lost
 	l.client.UseRetryMessageStore = true       // recipients may ask again after a restart of ours
+	l.client.RefreshCAT = refuseCAT            // without, the library crashes when it is asked to
 	l.client.PreRetryCallback = func(receipt *events.Receipt, _ types.MessageID, count int, _ *waE2E.Message) bool {
 		a.beforeRetry(l, receipt, count)
 		return true
@@ -84,6 +87,9 @@ func (a *Account) newLink(device *store.Device) *link {
 	l.client.AddEventHandlerWithSuccessStatus(func(event any) bool { return a.handle(l, event) })
 	return l
 }
+
+// refuseCAT answers WhatsApp's request to renew a token that only clients on Meta's other networks have.
+func refuseCAT(context.Context) error { return errors.New("this client has no CAT") }
 
 // handle routes one event of the library. False leaves a message unacknowledged.
 func (a *Account) handle(l *link, event any) bool {
@@ -98,6 +104,7 @@ func (a *Account) handle(l *link, event any) bool {
 		*events.Connected, *events.Disconnected, *events.ManualLoginReconnect,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored,
 		*events.StreamReplaced, *events.LoggedOut, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure,
+		*events.CATRefreshError, *events.StreamError,
 		*events.NotifyAccountReachoutTimelock:
 		a.post(func(ctx context.Context, o *owner) { o.handle(ctx, l, event) })
 	}

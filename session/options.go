@@ -75,11 +75,13 @@ type Timing struct {
 	Stable        time.Duration // a connection that lasted so long forgets earlier failures; 60 s
 	ReplacedRetry time.Duration // before the one try after another process took over; 30 s
 	ReplacedAgain time.Duration // replaced twice within this time: no further try; 1 h
+	ReplacedYoung time.Duration // a connection replaced so soon after its dial: the other was there first, no try; ten ReplacedRetry
 	BanUnknown    time.Duration // before the dial after a ban without an end; 1 h
 	LockUnknown   time.Duration // of a lock on first contacts without an end; 1 h
 
 	Silence time.Duration // without any answer for so long the connection counts as degraded; 60 s
 	Tick    time.Duration // how often the connection is looked at; 1 s
+	Stuck   time.Duration // a loop that did not turn for so long is stuck; 60 s
 
 	Send         time.Duration // without an outcome for so long a send gets a new connection; 45 s
 	Query        time.Duration // for a number check or a log-out; 40 s
@@ -117,6 +119,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.LockUnknown, time.Hour},
 		{&t.Silence, 60 * time.Second},
 		{&t.Tick, time.Second},
+		{&t.Stuck, 60 * time.Second},
 		{&t.Send, 45 * time.Second},
 		{&t.Query, 40 * time.Second},
 		{&t.CheckCooling, time.Minute},
@@ -129,6 +132,9 @@ func (t Timing) withDefaults() Timing {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
+	}
+	if t.ReplacedYoung == 0 {
+		t.ReplacedYoung = 10 * t.ReplacedRetry
 	}
 	return t
 }

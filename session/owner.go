@@ -14,7 +14,8 @@ type owner struct {
 	a     *Account
 	t     Timing
 	now   func() time.Time
-	fresh func() *link // makes a device that is not paired
+	ran   func() time.Duration // of this process, by the clock that stands still while the machine sleeps
+	fresh func() *link         // makes a device that is not paired
 
 	facts  Facts // as kept
 	locked bool  // WhatsApp locked or banned the account since the start
@@ -24,6 +25,7 @@ type owner struct {
 	phase     phase
 	failures  int       // dials, and connections that did not last, in a row
 	dialAt    time.Time // of the next dial in phase idle; zero for none
+	dialled   time.Time // when the last dial began
 	loginBy   time.Time // when a login takes too long, in phase loggingIn
 	onlineAt  time.Time // start of phase up
 	lookAt    time.Time // when to look at the connection again
@@ -34,6 +36,7 @@ type owner struct {
 	trouble   ending    // why there is no connection at the moment; reason and detail only
 	replaced  time.Time // when another process last took over
 	lastClock time.Time
+	lastRan   time.Duration
 
 	// Pairing; see pairing.go.
 	round       round
@@ -55,7 +58,10 @@ type owner struct {
 }
 
 func newOwner(a *Account, facts Facts, l *link) *owner {
-	o := &owner{a: a, t: a.opts.Timing, now: a.opts.Now, fresh: a.freshLink, facts: facts, link: l}
+	o := &owner{
+		a: a, t: a.opts.Timing, now: a.opts.Now, ran: func() time.Duration { return time.Since(a.heart.born) },
+		fresh: a.freshLink, facts: facts, link: l,
+	}
 	if l != nil && facts.PhoneSeen.IsZero() {
 		o.facts.PhoneSeen = o.now()
 	}
@@ -73,6 +79,7 @@ func (o *owner) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		o.a.heart.beat()
 		o.advance(ctx)
 		o.publish(ctx)
 		timer.Reset(o.pause())
@@ -91,7 +98,7 @@ func (o *owner) run(ctx context.Context) {
 // begin decides what a fresh start does.
 func (o *owner) begin(ctx context.Context) {
 	now := o.now()
-	o.lastClock = now
+	o.lastClock, o.lastRan = now, o.ran()
 	switch {
 	case o.link != nil:
 		o.dialAt = now
@@ -119,7 +126,7 @@ func (o *owner) advance(ctx context.Context) {
 // pause returns how long nothing is due.
 func (o *owner) pause() time.Duration {
 	now := o.now()
-	pause := time.Hour
+	pause := o.t.Stuck / 4 // the heartbeat
 	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue()} {
 		if !due.IsZero() {
 			pause = min(pause, due.Sub(now))
@@ -129,14 +136,20 @@ func (o *owner) pause() time.Duration {
 }
 
 // watchClock notices that the machine slept: the wall clock then ran further than the one that counts time. The connection
-// is dead by then, most likely.
+// is dead by then, most likely, and what it waited for before a dial is over: a new login shows what is true.
 func (o *owner) watchClock(ctx context.Context, now time.Time) {
 	const jump = 30 * time.Second
-	last := o.lastClock
-	o.lastClock = now
-	if now.Round(0).Sub(last.Round(0))-now.Sub(last) > jump {
-		o.reset(ctx, CodeConnectionLost, "the machine slept")
+	ran := o.ran()
+	jumped := now.Round(0).Sub(o.lastClock.Round(0)) - (ran - o.lastRan)
+	o.lastClock, o.lastRan = now, ran
+	if jumped.Abs() <= jump {
+		return
 	}
+	o.a.log.Warn("the clock jumped; the machine slept, or its clock was set", "by", jumped.Round(time.Second))
+	if o.phase == idle && o.held.state == "" && !o.dialAt.IsZero() {
+		o.dialAt = now
+	}
+	o.reset(ctx, CodeConnectionLost, "the machine slept")
 }
 
 // handle does with an event of the library what its kind asks for. Events of a link that is history are ignored.
@@ -168,9 +181,13 @@ func (o *owner) handle(ctx context.Context, l *link, event any) {
 	case *events.TemporaryBan:
 		o.banned(ctx, event)
 	case *events.ClientOutdated:
-		o.hold(ctx, ending{state: Outdated, reason: CodeOutdated, detail: "WhatsApp wants a newer version of this program"}, time.Time{})
+		o.outdated(ctx)
 	case *events.ConnectFailure:
-		o.refused(event)
+		o.refused(int(event.Reason), event.Message)
+	case *events.CATRefreshError:
+		o.refused(o.a.library.parting(), "")
+	case *events.StreamError:
+		o.streamError(ctx, event.Code)
 	case *events.NotifyAccountReachoutTimelock:
 		o.reachout(ctx, event)
 	}
@@ -249,9 +266,10 @@ func (o *owner) publish(ctx context.Context) {
 	}
 	status := *o.a.status.Load()
 	if differs(status, o.told) {
+		again := o.told.State == "" && status.State == o.facts.EndState
 		o.told = status
 		o.a.log.Info("account state changed", "state", status.State, "reason", status.Reason, "number", short(status.Number))
-		o.tell(ctx, StatusChanged{status})
+		o.tell(ctx, StatusChanged{Status: status, Again: again})
 	}
 	o.answerWaiters()
 	for _, do := range o.deferred {

@@ -287,7 +287,7 @@ func (o *owner) scanned(ctx context.Context, event *events.PairSuccess) {
 	r.link, r.State = nil, PairingConfirm
 	r.clear()
 	r.by = now.Add(o.t.PairConfirm)
-	l.number, l.lid = Number(event.ID.User), event.LID.ToNonAD()
+	l.number, l.lid, l.device = Number(event.ID.User), event.LID.ToNonAD(), event.ID
 	l.paired.Store(true)
 
 	o.link, o.held, o.trouble, o.locked = l, ending{}, ending{}, false

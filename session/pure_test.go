@@ -29,6 +29,18 @@ func TestReconnectPausesGrowUpToALimit(t *testing.T) {
 	require.LessOrEqual(t, dials, 40, "dials in half an hour of connections that do not last")
 }
 
+func TestAModuleVersionHasTheDayOfItsCommit(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"v0.0.0-20260821101112-33cfac51aaaa":   "2026-08-21T10:11:12Z",
+		"v1.2.3-0.20260821101112-33cfac51aaaa": "2026-08-21T10:11:12Z",
+		"v1.2.3":                               "0001-01-01T00:00:00Z",
+		"(devel)":                              "0001-01-01T00:00:00Z",
+	} {
+		require.Equal(t, want, commitDate(version).Format(time.RFC3339), version)
+	}
+}
+
 func TestRoundPausesDouble(t *testing.T) {
 	t.Parallel()
 	for rounds, want := range map[int]time.Duration{1: 2 * time.Minute, 2: 4 * time.Minute, 3: 8 * time.Minute, 50: time.Hour} {

@@ -46,6 +46,7 @@ func (r *rebuilds) due(address string, now time.Time) bool {
 // lost what the session stands on: then the session with this one device is dropped, so that the library makes a new one
 // from fresh keys.
 func (a *Account) beforeRetry(l *link, receipt *events.Receipt, count int) {
+	a.tally.count(func(c *Counts) { c.AskedAgain++ })
 	if count < rebuildAfter || receipt.IsFromMe {
 		return
 	}

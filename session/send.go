@@ -111,6 +111,7 @@ func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID
 
 // try is one call of the library.
 func (a *Account) try(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent) *Error {
+	a.tally.did("a send", a.opts.Now())
 	l.guard.watch(phoneAddress(lid))
 	a.library.follow(m.ID)
 	response, err := l.client.SendMessage(ctx, lid, &waE2E.Message{Conversation: proto.String(m.Text)},
@@ -123,7 +124,11 @@ func (a *Account) try(ctx context.Context, l *link, m Message, lid types.JID, se
 	case errors.Is(err, errSessionMoved):
 		return &Error{Code: CodeSendFailed, Retry: RetryLater, Err: errSessionMoved}
 	case err != nil:
-		return failure(err, CodeSendFailed)
+		failed := failure(err, CodeSendFailed)
+		if failed.WACode != 0 {
+			a.tally.count(func(c *Counts) { c.Refused[failed.WACode]++ })
+		}
+		return failed
 	case copied.IsZero():
 		if cause == nil {
 			cause = errors.New("the library skipped the recipient's phone")

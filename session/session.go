@@ -112,7 +112,10 @@ func (p PairingRound) Live() bool {
 type Event interface{ event() }
 
 // StatusChanged comes once for every real change of an account's state, reason or number.
-type StatusChanged struct{ Status Status }
+type StatusChanged struct {
+	Status Status
+	Again  bool // it was so before the daemon started, and was told then
+}
 
 // PairingChanged comes for every step of a pairing round: start, each code, scan, end.
 type PairingChanged struct{ Round PairingRound }

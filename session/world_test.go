@@ -75,7 +75,7 @@ func newWorld(t *testing.T, opts ...simulator.Options) *world {
 		Logger:    slog.New(slog.NewTextHandler(outputOf(t), nil)),
 		Timing: session.Timing{
 			BackoffMin: 20 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Tick: 50 * time.Millisecond,
-			ReplacedRetry: 50 * time.Millisecond, RoundPause: 50 * time.Millisecond, TaskRoundPause: 50 * time.Millisecond,
+			ReplacedRetry: 50 * time.Millisecond, ReplacedYoung: time.Nanosecond, RoundPause: 50 * time.Millisecond, TaskRoundPause: 50 * time.Millisecond,
 			Relogin: 3 * time.Second, Send: 3 * time.Second, Observe: 10 * time.Millisecond,
 			PingMin: time.Second, PingMax: 2 * time.Second, PingAnswer: 3 * time.Second,
 		},

@@ -110,7 +110,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 		CheckCachePositive: cfg.Check.CachePositive,
 		CheckCacheNegative: cfg.Check.CacheNegative,
 		CheckLimits:        cfg.limits(),
-		Timing:             session.Timing{BackoffMax: cfg.Reconnect.MaxPause},
+		Timing:             session.Timing{BackoffMax: cfg.Reconnect.MaxPause, ReplacedRetry: cfg.Reconnect.ReplacedPause},
 		Logger:             a.log,
 		Observe: func(ctx context.Context, event session.Event) error {
 			return a.observe(ctx, work, event)

@@ -48,7 +48,8 @@ type pairingConfig struct {
 }
 
 type reconnectConfig struct {
-	MaxPause time.Duration `yaml:"max_pause"` // before a dial, after many that failed or did not last
+	MaxPause      time.Duration `yaml:"max_pause"`      // before a dial, after many that failed or did not last
+	ReplacedPause time.Duration `yaml:"replaced_pause"` // before the one try after another process took over
 }
 
 type deviceConfig struct {
@@ -87,7 +88,7 @@ func defaultConfig() Config {
 		Pace:      defaultPace(),
 		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour, PerMinute: 60, PerHour: 600, PerDay: 3000},
 		Pairing:   pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
-		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute},
+		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute, ReplacedPause: 30 * time.Second},
 		Device:    deviceConfig{Name: "whatsappd"},
 		Slack:     slackConfig{Channel: "whatsapp_services"},
 		Log:       logConfig{Level: "info", Format: "auto"},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ type metrics struct {
 	app *app
 
 	state, lastAnswer, roundTrip, tasks, callbacks, logLines, activity *prometheus.Desc
+	dials, ends, pingsMissed, askedAgain, refused                      *prometheus.Desc
+	alive, libraryAge                                                  *prometheus.Desc
 }
 
 // newMetrics returns the handler of /metrics.
@@ -36,6 +39,14 @@ func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
 			callbacks:  desc("callbacks", "Callbacks kept, by state.", "state"),
 			activity:   desc("activity", "What the account did and what came back, within a sliding window.", "account", "what", "window"),
 			logLines:   desc("whatsmeow_log_lines_total", "Lines the protocol library logged, by level.", "level"),
+
+			dials:       desc("dials_total", "Dials of the linked device.", "account"),
+			ends:        desc("connection_ends_total", "Connections and dials that ended, by reason (docs/errors.md).", "account", "reason"),
+			pingsMissed: desc("pings_missed_total", "Pings WhatsApp did not answer in time.", "account"),
+			askedAgain:  desc("retry_receipts_total", "Messages a recipient's device could not open and asked for again.", "account"),
+			refused:     desc("messages_refused_total", "Messages WhatsApp refused, by its number.", "account", "wa_code"),
+			alive:       desc("account_alive", "0 when the account's loop is stuck, as /healthz tells.", "account"),
+			libraryAge:  desc("library_age_seconds", "Age of the protocol library this program was built with."),
 		},
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
@@ -57,9 +68,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		if !status.LastAnswer.IsZero() {
 			gauge(m.lastAnswer, time.Since(status.LastAnswer).Seconds(), account)
 		}
-		for level, lines := range m.app.account.LogCounts() {
-			ch <- prometheus.MustNewConstMetric(m.logLines, prometheus.CounterValue, float64(lines), level)
-		}
+		m.collectConnection(ch, account)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // a scrape brings no context
 	defer cancel()
@@ -86,5 +95,33 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for state, count := range deliveries {
 		gauge(m.callbacks, float64(count), string(state))
+	}
+}
+
+// collectConnection tells how the connection fared.
+func (m *metrics) collectConnection(ch chan<- prometheus.Metric, account string) {
+	counter := func(desc *prometheus.Desc, value int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+	}
+	for level, lines := range m.app.account.LogCounts() {
+		counter(m.logLines, lines, level)
+	}
+	counts := m.app.account.Counts()
+	counter(m.dials, counts.Dials, account)
+	counter(m.pingsMissed, counts.PingsMissed, account)
+	counter(m.askedAgain, counts.AskedAgain, account)
+	for reason, times := range counts.Ends {
+		counter(m.ends, times, account, reason)
+	}
+	for number, times := range counts.Refused {
+		counter(m.refused, times, account, strconv.Itoa(number))
+	}
+	alive := 0.0
+	if m.app.account.Alive() {
+		alive = 1
+	}
+	ch <- prometheus.MustNewConstMetric(m.alive, prometheus.GaugeValue, alive, account)
+	if made := session.LibraryDate(); !made.IsZero() {
+		ch <- prometheus.MustNewConstMetric(m.libraryAge, prometheus.GaugeValue, time.Since(made).Seconds())
 	}
 }

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/httpapi"
+	"whatsappd/simulator"
+)
+
+func TestTwoDaemonsOnOneCredentialDoNotFightForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	slack := w.withSlack()
+	const pause = 200 * time.Millisecond
+	w.settings["WHATSAPPD_RECONNECT_REPLACED_PAUSE"] = pause.String()
+	w.serve()
+	w.pair()
+	w.daemon.stop()
+	second := &world{t: t, sim: w.sim, whatsapp: w.whatsapp, hook: w.hook, settings: maps.Clone(w.settings)}
+	second.settings["WHATSAPPD_DATA_DIR"] = t.TempDir() + "/copy"
+	require.NoError(t, os.CopyFS(second.settings["WHATSAPPD_DATA_DIR"], os.DirFS(w.settings["WHATSAPPD_DATA_DIR"])))
+	w.serve()
+	w.online()
+	w.eventually("the first daemon has been online for a while", func() bool { return time.Since(*w.status().Since) > 12*pause })
+	logins := w.counters().Logins
+
+	second.serve()
+	second.eventually("the second one is replaced", func() bool { return second.status().State == "replaced" })
+	w.online()
+	status := second.status()
+	require.Equal(t, "session_replaced", status.Reason)
+	require.Contains(t, status.Detail, "another process uses this device's keys")
+	slack.wantsText("another process uses this device's keys")
+	for range 10 {
+		w.hook.result(w.ws("message", contact(1), "the first one works on"), "True")
+	}
+	require.Equal(t, logins+2, w.counters().Logins, "the second daemon came, the first took back, and that was all")
+	require.Equal(t, "replaced", second.status().State)
+	require.Equal(t, http.StatusServiceUnavailable, second.health("/readyz"))
+	require.Equal(t, http.StatusOK, second.health("/healthz"))
+}
+
+func TestAnOutdatedDaemonWaitsForANewerOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	slack := w.withSlack()
+	w.serve()
+	w.pair()
+	w.faults(simulator.Fault{At: "login", Do: "failure", Code: 405, Times: 1}) // it would be let in at the next dial
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickDrop))
+	w.eventually("outdated", func() bool { return w.status().State == "outdated" })
+	slack.wantsText("no longer accepts this version")
+	require.Regexp(t, `protocol library is of 20\d\d-\d\d-\d\d`, w.status().Detail)
+	require.Equal(t, "daemon", w.status().Scope)
+
+	connections := w.counters().Connections
+	waits := w.ws("message", contact(1), "when there is a newer version")
+	var task httpapi.TaskAnswer
+	w.get("/v1/tasks/"+waits, &task)
+	require.Equal(t, "queued", task.State)
+	require.Equal(t, connections, w.counters().Connections, "no further dial")
+	require.Equal(t, 1, slack.count("no longer accepts this version"))
+
+	w.daemon.stop()
+	w.serve() // the newer one
+	w.hook.result(waits, "True")
+}
+
+func TestALogOutByThePhoneIsToldOnceAndMakesNoCodesUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	slack := w.withSlack()
+	w.settings["WHATSAPPD_PAIRING_AUTO"] = "false"
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("message", contact(1), "before"), "True")
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickRemoved))
+	slack.wantsText("WhatsApp is logged out")
+	slack.wantsText("last deeds: a send")
+	require.Equal(t, "logged_out", w.status().State)
+	require.Equal(t, http.StatusServiceUnavailable, w.health("/readyz"))
+	require.Equal(t, http.StatusOK, w.health("/healthz"))
+	w.daemon.stop()
+	w.serve()
+	require.Equal(t, "logged_out", w.status().State, "it is known after a restart, too")
+	require.Contains(t, w.status().Detail, "last deeds: a send")
+	var pairing httpapi.PairingAnswer
+	w.get("/v1/pairing", &pairing)
+	require.Equal(t, "idle", pairing.State)
+	require.Equal(t, 1, slack.count("WhatsApp is logged out"))
+}
+
+func TestMetricsTellWhatWentWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.serve()
+	w.pair()
+	w.hook.result(w.ws("message", contact(1), "first"), "True")
+	w.faults(simulator.Fault{At: "open", Do: "fail", Peer: contact(1), Times: 1})
+	w.hook.result(w.ws("message", contact(1), "asked for again"), "True")
+	w.faults(simulator.Fault{At: "message", Do: "error", Code: 463, Peer: contact(2)})
+	w.hook.result(w.ws("message", contact(2), "to a stranger"), messageFailed)
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.Kick503))
+	w.eventually("the restart is counted", func() bool {
+		return strings.Contains(w.metrics(), `whatsappd_connection_ends_total{account="default",reason="server_restart"} 1`)
+	})
+	w.online()
+	w.eventually("the retry receipt is counted", func() bool {
+		return strings.Contains(w.metrics(), `whatsappd_retry_receipts_total{account="default"} 1`)
+	})
+	text := w.metrics()
+	for _, line := range []string{
+		`whatsappd_messages_refused_total{account="default",wa_code="463"} 2`,
+		`whatsappd_account_state{account="default",state="online"} 1`,
+		`whatsappd_pings_missed_total{account="default"} 0`,
+		`whatsappd_account_alive{account="default"} 1`,
+	} {
+		require.Contains(t, text, line)
+	}
+	require.Regexp(t, `whatsappd_library_age_seconds [0-9.e+]+`, text)
+	for _, label := range regexp.MustCompile(`="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		require.NotRegexp(t, `[0-9]{7}|@`, label[1], "a number or an address in a label")
+	}
+}
+
+// faults adds faults to the simulator.
+func (w *world) faults(add ...simulator.Fault) {
+	w.t.Helper()
+	_, err := w.sim.AddFaults(w.t.Context(), add...)
+	require.NoError(w.t, err)
+}
+
+// counters returns what the simulator counted.
+func (w *world) counters() simulator.Counters {
+	w.t.Helper()
+	counters, err := w.sim.Counters(w.t.Context())
+	require.NoError(w.t, err)
+	return counters
+}
+
+// health returns the status of a health endpoint.
+func (w *world) health(path string) int {
+	w.t.Helper()
+	res := w.open(path)
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// metrics returns the daemon's figures.
+func (w *world) metrics() string {
+	w.t.Helper()
+	res := w.open("/metrics")
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(w.t, err)
+	return string(text)
+}
+
+// open calls an endpoint that needs no token.
+func (w *world) open(path string) *http.Response {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(w.t.Context()), http.MethodGet, w.base+path, nil)
+	require.NoError(w.t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	return res
+}
