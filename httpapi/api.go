@@ -59,6 +59,7 @@ type account interface {
 	ConfirmPasskey(ctx context.Context) error
 	ConfirmNumber(ctx context.Context) error
 	NewMessageID() session.MessageID
+	HoldsToken(ctx context.Context, number session.Number) (bool, error)
 }
 
 // callbacks shows deliveries and makes dead ones due again. The store does.

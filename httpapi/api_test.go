@@ -173,6 +173,10 @@ func (w *world) ConfirmPasskey(context.Context) error { return session.ErrNoPass
 
 func (w *world) ConfirmNumber(context.Context) error { return session.ErrNotPaired }
 
+func (w *world) HoldsToken(_ context.Context, number session.Number) (bool, error) {
+	return number == "4915112345678", nil
+}
+
 func (w *world) NewMessageID() session.MessageID { return "3EB0FIXED" }
 
 // last returns the work that was accepted last.

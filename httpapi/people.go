@@ -16,6 +16,7 @@ type ContactAnswer struct {
 	FirstSent  *time.Time `json:"first_sent_at,omitempty"`
 	FirstHeard *time.Time `json:"first_heard_at,omitempty"`
 	LastHeard  *time.Time `json:"last_heard_at,omitempty"`
+	Token      bool       `json:"token,omitempty"`        // it gave the account a privacy token; told while online only
 	OptedOut   *time.Time `json:"opted_out_at,omitempty"` // no message is sent
 }
 
@@ -26,9 +27,13 @@ func (a *API) contact(c *gin.Context) (any, error) {
 		return nil, invalid(err)
 	}
 	known, err := a.ledger.Contact(c.Request.Context(), string(a.opts.Account), string(number))
+	if err != nil {
+		return nil, err
+	}
+	token, err := a.account.HoldsToken(c.Request.Context(), number)
 	return ContactAnswer{
 		Number: string(number), Cold: known.Cold(), FirstSent: at(known.FirstSent), FirstHeard: at(known.FirstHeard),
-		LastHeard: at(known.LastHeard), OptedOut: at(known.OptedOut),
+		LastHeard: at(known.LastHeard), Token: token, OptedOut: at(known.OptedOut),
 	}, err
 }
 

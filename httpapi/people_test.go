@@ -24,6 +24,8 @@ func TestANumberIsPutOnTheOptOutListAndTakenOff(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Equal(t, contact+`}`, body)
 	require.Empty(t, w.optedOut)
+	_, body = w.call("GET", "/v1/contacts/4915112345678", auth)
+	require.Equal(t, `{"number":"4915112345678","cold":false,"first_sent_at":"2026-05-04T12:00:00Z","token":true}`, body)
 	for _, method := range []string{"POST", "DELETE"} {
 		res, body = w.call(method, "/v1/optout/00", auth)
 		require.Equal(t, http.StatusBadRequest, res.StatusCode)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -33,6 +34,32 @@ func (r *refusals) passed() {
 	defer r.mu.Unlock()
 	r.last = ""
 }
+
+// HoldsToken tells whether a number gave the account a privacy token that still counts, which opens the way to a message. It
+// is false also when the number was never looked up, or while the account is not online.
+func (a *Account) HoldsToken(ctx context.Context, number Number) (bool, error) {
+	l := a.online.Load()
+	if l == nil {
+		return false, nil
+	}
+	known, err := a.opts.Keeper.CheckedNumbers(ctx, a.opts.Account, []Number{number})
+	if err != nil || known[number].LID == "" {
+		return false, err
+	}
+	lid, err := types.ParseJID(known[number].LID)
+	if err != nil {
+		return false, fmt.Errorf("address of a contact: %w", err)
+	}
+	token, err := l.client.Store.PrivacyTokens.GetPrivacyToken(ctx, lid)
+	if err != nil {
+		return false, fmt.Errorf("look up a privacy token: %w", err)
+	}
+	return token != nil && len(token.Token) > 0 && a.opts.Now().Sub(token.Timestamp) < tokenLife, nil
+}
+
+// tokenLife is how long a privacy token counts at least: whatsmeow takes those of its present window of seven days and of the
+// three before.
+const tokenLife = 3 * 7 * 24 * time.Hour
 
 // reachoutLeft is how long WhatsApp will take no first contacts; zero for no lock.
 func (a *Account) reachoutLeft() time.Duration {

@@ -39,6 +39,10 @@ func TestARefusedStrangerIsTriedOnceMoreAndFinal(t *testing.T) {
 		_, failed = w.cold(cem) // WhatsApp takes another first contact: no lock
 		require.Nil(t, failed)
 	}
+	_, err = w.sim.AddFaults(simulator.Fault{At: "message", Do: "error", Code: 463, Peer: another})
+	require.NoError(t, err)
+	_, failed := w.cold(another)
+	require.Equal(t, session.CodePriorContact, failed.Code, "a second one, but not in a row")
 	require.True(t, w.account.Status().Reachout.IsZero())
 	require.Empty(t, notices(w))
 }
@@ -94,6 +98,28 @@ func TestALockThatIsToldOfStopsStrangersOnly(t *testing.T) {
 	require.Zero(t, sent.Resent)
 	_, err = w.send(cem, "hello again")
 	require.NoError(t, err, "who wrote gets an answer")
+}
+
+func TestATokenOfAContactIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	_, failed := w.cold(bea)
+	require.Nil(t, failed)
+	holds := func(number session.Number) bool {
+		token, err := w.account.HoldsToken(t.Context(), number)
+		require.NoError(t, err)
+		return token
+	}
+	require.False(t, holds(bea))
+	_, err := w.sim.GiveToken(bea, ana)
+	require.NoError(t, err)
+	_, err = w.sim.Write(t.Context(), bea, ana, "hi") // what comes after the token
+	require.NoError(t, err)
+	w.wait("the token is here", func() bool { return holds(bea) })
+	require.False(t, holds(cem), "never looked up")
+	w.halt()
+	require.False(t, holds(bea), "not online")
 }
 
 func TestEachStateOfTheQuotaIsToldOnce(t *testing.T) {
