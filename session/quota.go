@@ -8,6 +8,23 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
+// Quota is how many chats with strangers WhatsApp lets an account begin in one of its cycles.
+type Quota struct {
+	State       QuotaState
+	Used, Total int
+}
+
+// QuotaState is how near the end of its quota an account is, in WhatsApp's own words. Nobody has published the shares.
+type QuotaState string
+
+// The states of a quota. Empty means that WhatsApp never told.
+const (
+	QuotaFree   QuotaState = "NONE"
+	QuotaFirst  QuotaState = "FIRST_WARNING"
+	QuotaSecond QuotaState = "SECOND_WARNING"
+	QuotaUsedUp QuotaState = "CAPPED"
+)
+
 // quotaUpdate is WhatsApp's notification about the quota of chats with strangers. The library drops it. Its form is from
 // Baileys (XWAPaths).
 type quotaUpdate struct {

@@ -283,20 +283,3 @@ type Facts struct {
 	ReachoutEnd time.Time   // WhatsApp takes no first messages to strangers before; zero for no lock
 	Quota       Quota       // as WhatsApp told last
 }
-
-// Quota is how many chats with strangers WhatsApp lets an account begin in one of its cycles.
-type Quota struct {
-	State       QuotaState
-	Used, Total int
-}
-
-// QuotaState is how near the end of its quota an account is, in WhatsApp's own words. Nobody has published the shares.
-type QuotaState string
-
-// The states of a quota. Empty means that WhatsApp never told.
-const (
-	QuotaFree   QuotaState = "NONE"
-	QuotaFirst  QuotaState = "FIRST_WARNING"
-	QuotaSecond QuotaState = "SECOND_WARNING"
-	QuotaUsedUp QuotaState = "CAPPED"
-)
