@@ -43,7 +43,8 @@ type Account struct {
 	refusals  refusals
 	tally     tally
 	heart     heartbeat
-	observing sync.Mutex // Observe is called by one goroutine at a time
+	behind    atomic.Int64 // revisions behind the live version; negative while that is not known
+	observing sync.Mutex   // Observe is called by one goroutine at a time
 }
 
 // order is something the owner does in its own goroutine.
@@ -90,6 +91,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open account %s: %w", opts.Account, err)
 	}
+	a.behind.Store(-1)
 	a.owner = newOwner(a, facts, link)
 	a.snapshot()
 	return a, nil

@@ -53,6 +53,7 @@ func (o *owner) operate(l *link, work func() error, then func(ctx context.Contex
 // connect opens a link's connection. The context lives as long as the connection: the library cuts when it ends.
 func (o *owner) connect(ctx context.Context, l *link, then func(ctx context.Context, err error)) {
 	l.cut()
+	o.announceVersion()
 	alive, cut := context.WithCancel(context.WithoutCancel(ctx))
 	l.cut = cut
 	o.operate(l, func() error {
@@ -328,6 +329,9 @@ func (o *owner) takenOver(ctx context.Context) {
 
 // outdated goes on after WhatsApp refused this version of the library: nothing helps but another one.
 func (o *owner) outdated(ctx context.Context) {
+	if o.rollBack(ctx) {
+		return
+	}
 	o.hold(ctx, ending{state: Outdated, reason: CodeOutdated, detail: "WhatsApp wants a newer version of this program; " + libraryAge()}, time.Time{})
 }
 

@@ -33,6 +33,10 @@ type Options struct {
 	// Proxy is an http, https or socks5 URL for everything that goes to WhatsApp. With a simulator its host must be a loopback
 	// address too.
 	Proxy string
+	// UseLiveVersion announces the version of WhatsApp's own web client instead of the library's, from the second connection
+	// on, until WhatsApp refuses it once. It may help for a while after WhatsApp retired the library's version, and may break
+	// what a newer version does otherwise.
+	UseLiveVersion bool
 	// Simulator makes the account talk to a simulator instead of WhatsApp. Nil: the real WhatsApp.
 	Simulator *Simulator
 	// CheckCachePositive and CheckCacheNegative say how long an answer about a number is good. 0 turns a cache off.

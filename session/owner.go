@@ -37,6 +37,7 @@ type owner struct {
 	replaced  time.Time // when another process last took over
 	lastClock time.Time
 	lastRan   time.Duration
+	versions  versions
 
 	// Pairing; see pairing.go.
 	round       round
@@ -68,6 +69,7 @@ func newOwner(a *Account, facts Facts, l *link) *owner {
 	if l != nil && facts.Number == "" { // nothing says that another number was meant
 		o.facts.Number = l.number
 	}
+	o.versions = a.newVersions(o.now())
 	o.round.PairingRound = PairingRound{Account: a.opts.Account, State: PairingIdle}
 	o.since, o.sinceOf = o.now(), o.state()
 	return o
@@ -121,13 +123,14 @@ func (o *owner) advance(ctx context.Context) {
 	o.watchRound(ctx, now)
 	o.watchPhone(ctx, now)
 	o.watchReachout(ctx, now)
+	o.watchVersion(ctx, now)
 }
 
 // pause returns how long nothing is due.
 func (o *owner) pause() time.Duration {
 	now := o.now()
 	pause := o.t.Stuck / 4 // the heartbeat
-	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue()} {
+	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue(), o.versions.due} {
 		if !due.IsZero() {
 			pause = min(pause, due.Sub(now))
 		}

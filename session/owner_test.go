@@ -24,6 +24,9 @@ type bench struct {
 	wire  *doubleWire
 	ahead time.Duration // of the wall clock; read by the owner, changed through ask
 
+	live      uint32   // the live version
+	announced []uint32 // in place of the library's own
+
 	mu    sync.Mutex
 	facts Facts
 	told  []Event
@@ -107,6 +110,8 @@ func runBench(t *testing.T, facts Facts, test func(t *testing.T, b *bench)) {
 		l.wire = b.wire
 		l.paired.Store(true)
 		b.a.owner = newOwner(b.a, facts, l)
+		b.a.owner.versions.fetch = func(context.Context) (uint32, error) { return b.live, nil }
+		b.a.owner.versions.announce = func(revision uint32) { b.announced = append(b.announced, revision) }
 		b.a.snapshot()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -144,6 +149,12 @@ func (b *bench) states() []Status {
 func (b *bench) pass(d time.Duration) {
 	time.Sleep(d) // virtual
 	synctest.Wait()
+}
+
+// slow lets the owner look at the connection once a minute only, where days go by.
+func (b *bench) slow() {
+	b.t.Helper()
+	require.NoError(b.t, b.a.ask(b.t.Context(), func(_ context.Context, o *owner) error { o.t.Tick = time.Minute; return nil }))
 }
 
 // is requires a state.
@@ -485,5 +496,66 @@ func TestAStuckLoopIsNoticed(t *testing.T) {
 		close(free)
 		b.pass(0)
 		require.True(t, b.a.Alive())
+	})
+}
+
+func TestTheLiveVersionIsComparedDailyAndToldOfOnce(t *testing.T) {
+	t.Parallel()
+	runBench(t, Facts{}, func(t *testing.T, b *bench) {
+		behind := func() int { n, known := b.a.VersionBehind(); require.True(t, known); return n }
+		b.slow()
+		require.Zero(t, behind(), "an older page is no reason to worry")
+		own := b.a.owner.versions.own
+		for day := range 5 {
+			b.live = own + 1000*uint32(day+1)
+			b.pass(24 * time.Hour)
+			require.Equal(t, 1000*(day+1), behind())
+		}
+		notices := 0
+		for _, event := range b.told {
+			if n, ok := event.(Notice); ok && n.Code == NoticeBehind {
+				notices++
+				require.Contains(t, n.Detail, "1000 revisions ahead")
+			}
+		}
+		require.Equal(t, 1, notices)
+		b.wire.ends()
+		b.pass(time.Minute)
+		require.Empty(t, b.announced, "it is only looked at")
+	})
+}
+
+func TestTheLiveVersionIsUsedUntilItIsRefused(t *testing.T) {
+	t.Parallel()
+	runBench(t, Facts{}, func(t *testing.T, b *bench) {
+		own := b.a.owner.versions.own
+		b.live = own + 1
+		require.NoError(t, b.a.ask(t.Context(), func(context.Context, *owner) error { b.a.opts.UseLiveVersion = true; return nil }))
+		b.slow()
+		b.pass(25 * time.Hour)
+		b.wire.ends()
+		b.pass(time.Minute)
+		b.is(Online)
+		require.Equal(t, []uint32{own + 1}, b.announced)
+		b.wire.meets = func(int) {
+			if b.announced[len(b.announced)-1] == own {
+				b.wire.says(&events.Connected{})
+			} else {
+				b.wire.says(&events.ClientOutdated{})
+			}
+		}
+		b.wire.ends()
+		b.pass(time.Minute)
+		b.is(Online)
+		require.Equal(t, []uint32{own + 1, own}, b.announced)
+		b.live = own + 2
+		b.pass(48 * time.Hour)
+		b.wire.ends()
+		b.pass(time.Minute)
+		b.is(Online)
+		require.Equal(t, []uint32{own + 1, own}, b.announced, "not another time")
+		for _, status := range b.states() {
+			require.NotEqual(t, Outdated, status.State)
+		}
 	})
 }

@@ -23,6 +23,9 @@ type Options struct {
 	// several servers must share one root, as tests do: the client library trusts one root per process. Empty: the key of
 	// the state file, or a new one.
 	RootPrivate string
+	// LiveVersion is the revision of the web client that the page at / tells, which clients compare with their own. 0: there is
+	// no such page.
+	LiveVersion int
 	// Logger receives what happens, without secrets. Default: nothing is logged.
 	Logger *slog.Logger
 
@@ -169,6 +172,7 @@ func (s *Server) listen(addr string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws/chat", s.serveChat)
+	mux.HandleFunc("GET /{$}", s.servePage)
 	s.handleMedia(mux)
 	server := &http.Server{
 		Handler:           mux,

@@ -107,6 +107,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 		PairingAuto:        cfg.Pairing.Auto,
 		PairingRounds:      cfg.Pairing.Rounds,
 		Proxy:              cfg.Proxy,
+		UseLiveVersion:     cfg.Protocol.LiveVersion == "use",
 		CheckCachePositive: cfg.Check.CachePositive,
 		CheckCacheNegative: cfg.Check.CacheNegative,
 		CheckLimits:        cfg.limits(),

@@ -17,6 +17,7 @@ type Config struct {
 	Check     checkConfig     `yaml:"check"`
 	Pairing   pairingConfig   `yaml:"pairing"`
 	Reconnect reconnectConfig `yaml:"reconnect"`
+	Protocol  protocolConfig  `yaml:"protocol"`
 	Device    deviceConfig    `yaml:"device"`
 	Callback  callbackConfig  `yaml:"callback"`
 	Slack     slackConfig     `yaml:"slack"`
@@ -50,6 +51,10 @@ type pairingConfig struct {
 type reconnectConfig struct {
 	MaxPause      time.Duration `yaml:"max_pause"`      // before a dial, after many that failed or did not last
 	ReplacedPause time.Duration `yaml:"replaced_pause"` // before the one try after another process took over
+}
+
+type protocolConfig struct {
+	LiveVersion string `yaml:"live_version"` // off or use
 }
 
 type deviceConfig struct {
@@ -89,6 +94,7 @@ func defaultConfig() Config {
 		Check:     checkConfig{CachePositive: 30 * 24 * time.Hour, CacheNegative: 24 * time.Hour, PerMinute: 60, PerHour: 600, PerDay: 3000},
 		Pairing:   pairingConfig{Auto: true, Rounds: 3, Terminal: "auto"},
 		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute, ReplacedPause: 30 * time.Second},
+		Protocol:  protocolConfig{LiveVersion: "off"},
 		Device:    deviceConfig{Name: "whatsappd"},
 		Slack:     slackConfig{Channel: "whatsapp_services"},
 		Log:       logConfig{Level: "info", Format: "auto"},

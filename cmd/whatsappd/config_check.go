@@ -23,6 +23,8 @@ func check(key, text string) error {
 		return checkTokens(text)
 	case "task.when_disconnected":
 		return oneOf(text, "wait", "fail")
+	case "protocol.live_version":
+		return oneOf(text, "off", "use")
 	case "pairing.terminal":
 		return oneOf(text, "auto", "always", "never")
 	case "log.level":

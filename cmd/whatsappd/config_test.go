@@ -71,7 +71,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 		"pace.settle": "1s", "pace.quiet_from": "22:00", "pace.quiet_to": "07:30",
 		"check.cache_positive": "0", "check.cache_negative": "0s", "check.per_minute": "1", "check.per_hour": "2", "check.per_day": "3",
 		"pairing.auto": "false", "pairing.rounds": "0", "pairing.terminal": "never",
-		"reconnect.max_pause": "2m", "reconnect.replaced_pause": "1m",
+		"reconnect.max_pause": "2m", "reconnect.replaced_pause": "1m", "protocol.live_version": "use",
 		"device.name": "office", "callback.allow": "hook:8080, 10.0.0.0/8", "callback.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
 		"callback.authorization": "Bearer x", "slack.token": "xoxb-1", "slack.channel": "ops", "slack.api_url": "http://127.0.0.1:1/",
 		"proxy": "socks5://u:p@127.0.0.1:1", "simulator.addr": "127.0.0.1:8100", "simulator.root_key": strings.Repeat("0f", 32),

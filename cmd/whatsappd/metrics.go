@@ -19,7 +19,7 @@ type metrics struct {
 
 	state, lastAnswer, roundTrip, tasks, callbacks, logLines, activity *prometheus.Desc
 	dials, ends, pingsMissed, askedAgain, refused                      *prometheus.Desc
-	alive, libraryAge                                                  *prometheus.Desc
+	alive, libraryAge, behind                                          *prometheus.Desc
 }
 
 // newMetrics returns the handler of /metrics.
@@ -46,6 +46,7 @@ func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
 			askedAgain:  desc("retry_receipts_total", "Messages a recipient's device could not open and asked for again.", "account"),
 			refused:     desc("messages_refused_total", "Messages WhatsApp refused, by its number.", "account", "wa_code"),
 			alive:       desc("account_alive", "0 when the account's loop is stuck, as /healthz tells.", "account"),
+			behind:      desc("protocol_version_behind", "Revisions of WhatsApp's web client since the one the protocol library has.", "account"),
 			libraryAge:  desc("library_age_seconds", "Age of the protocol library this program was built with."),
 		},
 	)
@@ -121,6 +122,9 @@ func (m *metrics) collectConnection(ch chan<- prometheus.Metric, account string)
 		alive = 1
 	}
 	ch <- prometheus.MustNewConstMetric(m.alive, prometheus.GaugeValue, alive, account)
+	if behind, known := m.app.account.VersionBehind(); known {
+		ch <- prometheus.MustNewConstMetric(m.behind, prometheus.GaugeValue, float64(behind), account)
+	}
 	if made := session.LibraryDate(); !made.IsZero() {
 		ch <- prometheus.MustNewConstMetric(m.libraryAge, prometheus.GaugeValue, time.Since(made).Seconds())
 	}
