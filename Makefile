@@ -9,9 +9,10 @@ SEEDS ?= 20
 SEED ?= 0
 SOAK ?= 1h
 KILL ?= 5m
+MESSAGES ?= 5000
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile soak lint fuzz interop bench image clean
+.PHONY: build run test hostile soak flat lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -22,7 +23,7 @@ run: ## daemon and simulator together: no phone, no internet
 	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox
 
 test:
-	go vet ./... && go test -race -shuffle=on ./... && go test -run 'TestALostRequest|TestABadNetwork' ./session # races in the protocol library
+	go vet ./... && go test -race -shuffle=on ./... && go test -run 'TestALostRequest|TestABadNetwork|TestReconnectsLeave' ./session # races in the protocol library
 
 hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one)
 	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
@@ -30,6 +31,10 @@ hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $
 
 soak: ## the daemon under load on a bad network, killed every $(KILL), for $(SOAK)
 	cd cmd/whatsappd && go test -timeout 24h -run TestEveryTaskEndsOnce -hostile $(HOSTILE) -seed $(SEED) -soak $(SOAK) -soak-rate 20 -soak-kill $(KILL)
+
+flat: ## what 500 reconnects and $(MESSAGES) messages leave behind: nothing
+	cd session && go test -timeout 1h -count 1 -run TestReconnectsLeaveNothingBehind -reconnects 500
+	cd cmd/whatsappd && go test -timeout 12h -count 1 -run TestMessagesLeaveNothingBehind -messages $(MESSAGES)
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners

@@ -44,6 +44,7 @@ type Account struct {
 	tally     tally
 	heart     heartbeat
 	behind    atomic.Int64 // revisions behind the live version; negative while that is not known
+	history   sync.Mutex   // one piece of it is read at a time
 	observing sync.Mutex   // Observe is called by one goroutine at a time
 }
 

@@ -105,6 +105,7 @@ func (g *guard) install(device *store.Device) {
 	g.sessions, g.buffer = device.Sessions, device.EventBuffer
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}
+	device.MsgSecrets = noSecrets{device.MsgSecrets}
 }
 
 // guardedSessions is a session store under the eyes of a guard.

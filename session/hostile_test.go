@@ -63,16 +63,6 @@ func (w *world) deliver(to, text string) session.MessageID {
 	}
 }
 
-// rest is a pause between two tries.
-func (w *world) rest(pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.t.Context().Done():
-	}
-}
-
 func TestABadNetworkLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	for round := range 3 {

@@ -79,6 +79,7 @@ func (a *Account) newLink(device *store.Device) *link {
 	l.client.EnableDecryptedEventBuffer = true // decryption in one transaction: without, messages both ways at once get lost
 	l.client.UseRetryMessageStore = true       // recipients may ask again after a restart of ours
 	l.client.RefreshCAT = refuseCAT            // without, the library crashes when it is asked to
+	l.client.ManualHistorySyncDownload = true  // readHistory does
 	l.client.PreRetryCallback = func(receipt *events.Receipt, _ types.MessageID, count int, _ *waE2E.Message) bool {
 		a.beforeRetry(l, receipt, count)
 		return true
@@ -96,6 +97,9 @@ func (a *Account) handle(l *link, event any) bool {
 	switch event := event.(type) {
 	case *events.Message:
 		a.sawPhone(l, event.Info.MessageSource, event.Info.Timestamp)
+		if offer := event.RawMessage.GetProtocolMessage().GetHistorySyncNotification(); offer != nil && event.Info.IsFromMe {
+			a.readHistory(l, offer)
+		}
 		return a.received(l, event)
 	case *events.Receipt:
 		a.sawPhone(l, event.MessageSource, event.Timestamp)

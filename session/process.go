@@ -63,6 +63,7 @@ func checkRoot(simulator *Simulator) error {
 func setDevice(name string, t Timing) {
 	onceDevice.Do(func() {
 		store.DeviceProps.Os = proto.String(name)
+		store.DeviceProps.HistorySyncConfig = leastHistory()
 		store.DeviceProps.PlatformType = waCompanionReg.DeviceProps_DESKTOP.Enum()
 		whatsmeow.KeepAliveIntervalMin = t.PingMin
 		whatsmeow.KeepAliveIntervalMax = t.PingMax

@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
 )
 
 func TestReconnectPausesGrowUpToALimit(t *testing.T) {
@@ -128,6 +130,17 @@ func TestTheGuardBelievesOnlyACleanSave(t *testing.T) {
 			copied, _ := g.verdict()
 			require.Equal(t, test.copied, !copied.IsZero())
 		})
+	}
+}
+
+func TestOnlyPiecesOfTheHistoryThatHelpAreRead(t *testing.T) {
+	t.Parallel()
+	for kind, read := range map[waE2E.HistorySyncType]bool{
+		waE2E.HistorySyncType_INITIAL_BOOTSTRAP: true, waE2E.HistorySyncType_RECENT: true, waE2E.HistorySyncType_PUSH_NAME: true,
+		waE2E.HistorySyncType_FULL: false, waE2E.HistorySyncType_ON_DEMAND: false, waE2E.HistorySyncType_INITIAL_STATUS_V3: false,
+	} {
+		require.Equal(t, read, worthReading(&waE2E.HistorySyncNotification{SyncType: kind.Enum()}), kind)
+		require.False(t, worthReading(&waE2E.HistorySyncNotification{SyncType: kind.Enum(), FileLength: proto.Uint64(maxHistory + 1)}), kind)
 	}
 }
 

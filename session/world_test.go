@@ -220,6 +220,16 @@ func (w *world) heard(from string) (texts []string) {
 	return texts
 }
 
+// rest is a pause between two tries.
+func (w *world) rest(pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.t.Context().Done():
+	}
+}
+
 // isCalm fails the test if the library complained.
 func (w *world) isCalm() {
 	w.t.Helper()

@@ -156,6 +156,7 @@ func (a *account) conversation(other *account) *waHistorySync.Conversation {
 			Message: &waWeb.WebMessageInfo{
 				Key:              &waCommon.MessageKey{RemoteJID: proto.String(jid), FromMe: proto.Bool(i%2 == 1), ID: proto.String(newMessageID())},
 				MessageTimestamp: proto.Uint64(at),
+				MessageSecret:    randomBytes(32),
 				Message:          &waE2E.Message{Conversation: proto.String(fmt.Sprintf("message %d", i+1))},
 			},
 		})
