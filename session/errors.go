@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -111,7 +112,7 @@ func failure(err error, fallback string) *Error {
 		return answered(query.Code, fmt.Errorf("query refused with %d", query.Code)) // the library's text holds the stanza
 	case errors.As(err, &cut), errors.Is(err, whatsmeow.ErrNotConnected):
 		return &Error{Code: CodeNetworkUncertain, Retry: RetryOnline, Uncertain: true, Hint: "the connection was lost meanwhile", Err: err}
-	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, whatsmeow.ErrMessageTimedOut):
+	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, whatsmeow.ErrMessageTimedOut), errors.Is(err, context.DeadlineExceeded):
 		return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Uncertain: true, Hint: "WhatsApp did not answer in time", Err: err}
 	case errors.Is(err, whatsmeow.ErrNotLoggedIn), errors.Is(err, store.ErrDeviceDeleted):
 		return &Error{Code: CodeNotPaired, Retry: RetryOnline, Hint: "the account was logged out meanwhile", Err: ErrNotPaired}
