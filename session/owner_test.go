@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,12 +26,13 @@ type bench struct {
 	wire  *doubleWire
 	ahead time.Duration // of the wall clock; read by the owner, changed through ask
 
-	live      uint32   // the live version
-	announced []uint32 // in place of the library's own
+	live atomic.Uint32 // the live version
 
 	mu    sync.Mutex
 	facts Facts
 	told  []Event
+
+	announced []uint32 // versions in place of the library's own
 }
 
 // doubleWire is a connection whose other end is the test.
@@ -110,8 +113,8 @@ func runBench(t *testing.T, facts Facts, test func(t *testing.T, b *bench)) {
 		l.wire = b.wire
 		l.paired.Store(true)
 		b.a.owner = newOwner(b.a, facts, l)
-		b.a.owner.versions.fetch = func(context.Context) (uint32, error) { return b.live, nil }
-		b.a.owner.versions.announce = func(revision uint32) { b.announced = append(b.announced, revision) }
+		b.a.owner.versions.fetch = func(context.Context) (uint32, error) { return b.live.Load(), nil }
+		b.a.owner.versions.announce = b.announce
 		b.a.snapshot()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -149,6 +152,19 @@ func (b *bench) states() []Status {
 func (b *bench) pass(d time.Duration) {
 	time.Sleep(d) // virtual
 	synctest.Wait()
+}
+
+func (b *bench) announce(revision uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.announced = append(b.announced, revision)
+}
+
+// versions returns what was announced in place of the library's own version.
+func (b *bench) versions() []uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.announced)
 }
 
 // slow lets the owner look at the connection once a minute only, where days go by.
@@ -507,7 +523,7 @@ func TestTheLiveVersionIsComparedDailyAndToldOfOnce(t *testing.T) {
 		require.Zero(t, behind(), "an older page is no reason to worry")
 		own := b.a.owner.versions.own
 		for day := range 5 {
-			b.live = own + 1000*uint32(day+1)
+			b.live.Store(own + 1000*uint32(day+1))
 			b.pass(24 * time.Hour)
 			require.Equal(t, 1000*(day+1), behind())
 		}
@@ -521,7 +537,7 @@ func TestTheLiveVersionIsComparedDailyAndToldOfOnce(t *testing.T) {
 		require.Equal(t, 1, notices)
 		b.wire.ends()
 		b.pass(time.Minute)
-		require.Empty(t, b.announced, "it is only looked at")
+		require.Empty(t, b.versions(), "it is only looked at")
 	})
 }
 
@@ -529,16 +545,16 @@ func TestTheLiveVersionIsUsedUntilItIsRefused(t *testing.T) {
 	t.Parallel()
 	runBench(t, Facts{}, func(t *testing.T, b *bench) {
 		own := b.a.owner.versions.own
-		b.live = own + 1
+		b.live.Store(own + 1)
 		require.NoError(t, b.a.ask(t.Context(), func(context.Context, *owner) error { b.a.opts.UseLiveVersion = true; return nil }))
 		b.slow()
 		b.pass(25 * time.Hour)
 		b.wire.ends()
 		b.pass(time.Minute)
 		b.is(Online)
-		require.Equal(t, []uint32{own + 1}, b.announced)
+		require.Equal(t, []uint32{own + 1}, b.versions())
 		b.wire.meets = func(int) {
-			if b.announced[len(b.announced)-1] == own {
+			if all := b.versions(); all[len(all)-1] == own {
 				b.wire.says(&events.Connected{})
 			} else {
 				b.wire.says(&events.ClientOutdated{})
@@ -547,13 +563,13 @@ func TestTheLiveVersionIsUsedUntilItIsRefused(t *testing.T) {
 		b.wire.ends()
 		b.pass(time.Minute)
 		b.is(Online)
-		require.Equal(t, []uint32{own + 1, own}, b.announced)
-		b.live = own + 2
+		require.Equal(t, []uint32{own + 1, own}, b.versions())
+		b.live.Store(own + 2)
 		b.pass(48 * time.Hour)
 		b.wire.ends()
 		b.pass(time.Minute)
 		b.is(Online)
-		require.Equal(t, []uint32{own + 1, own}, b.announced, "not another time")
+		require.Equal(t, []uint32{own + 1, own}, b.versions(), "not another time")
 		for _, status := range b.states() {
 			require.NotEqual(t, Outdated, status.State)
 		}
