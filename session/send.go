@@ -95,18 +95,18 @@ func (a *Account) again(ctx context.Context, l *link, m Message, lid types.JID, 
 	return a.attempt(ctx, l, m, lid, sent)
 }
 
-// moves bounds how often a send begins again because of messages that came in from the recipient meanwhile.
-const moves = 10
+// moving bounds for how long a send begins again because of messages that come in from the recipient meanwhile. Each try takes
+// milliseconds, so this is far beyond what anybody writes in one go; the task is tried again after it.
+const moving = 10 * time.Second
 
 // attempt sends a message once and notes how far it got. What ends before there is a stanza begins again.
 func (a *Account) attempt(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent) *Error {
-	for range moves {
+	for end := a.opts.Now().Add(moving); ; {
 		failed := a.try(ctx, l, m, lid, sent)
-		if failed == nil || !errors.Is(failed, errSessionMoved) {
+		if failed == nil || !errors.Is(failed, errSessionMoved) || a.opts.Now().After(end) {
 			return failed
 		}
 	}
-	return &Error{Code: CodeSendFailed, Retry: RetryLater, Err: errSessionMoved}
 }
 
 // try is one call of the library.

@@ -114,7 +114,7 @@ func TestAnotherNumberWorksOnceItIsConfirmed(t *testing.T) {
 	w.hook.result(w.ws("logout"), "Log out successful")
 	w.hook.result(w.ws("login"), "Please scan qr code")
 	w.owners = append(w.owners, contact(2))
-	require.NoError(t, w.sim.Scan(t.Context(), contact(2), w.code()))
+	w.scan(contact(2))
 	w.eventually("the new number waits for its confirmation", func() bool { return w.status().Confirm })
 	waits := w.ws("message", contact(1), "from the second number")
 

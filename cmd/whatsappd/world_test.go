@@ -200,10 +200,30 @@ func (w *world) code() string {
 	return pairing.Code
 }
 
+// scan lets a phone scan the daemon's code. On a bad network the connection may be cut in the middle: then the phone's owner
+// scans the next code, unless the phone was linked all the same.
+func (w *world) scan(number string) {
+	w.t.Helper()
+	err := w.sim.Scan(w.t.Context(), number, w.code())
+	for try := 0; err != nil && *hostileLevel > 0 && try < 10; try++ {
+		var pairing httpapi.PairingAnswer
+		w.eventually("another code, or the link", func() bool {
+			pairing = httpapi.PairingAnswer{}
+			w.get("/v1/pairing", &pairing)
+			return pairing.Code != "" || pairing.State == "confirming" || pairing.State == "paired"
+		})
+		if pairing.Code == "" {
+			return
+		}
+		err = w.sim.Scan(w.t.Context(), number, pairing.Code)
+	}
+	require.NoError(w.t, err)
+}
+
 // pair lets the owner's phone scan the daemon's code and waits until the account is online.
 func (w *world) pair() {
 	w.t.Helper()
-	require.NoError(w.t, w.sim.Scan(w.t.Context(), ownerPhone, w.code()))
+	w.scan(ownerPhone)
 	w.online()
 }
 
