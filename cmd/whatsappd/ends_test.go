@@ -19,7 +19,7 @@ import (
 
 func TestTwoDaemonsOnOneCredentialDoNotFightForIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := calmWorld(t, 1)
 	slack := w.withSlack()
 	const pause = 200 * time.Millisecond
 	w.settings["WHATSAPPD_RECONNECT_REPLACED_PAUSE"] = pause.String()

@@ -124,6 +124,7 @@ func (w *world) honest() {
 			require.Equal(w.t, message.verdict == "yes", callback.Result == "True", "task %s ended with another result than it reported", message.id)
 		}
 	}
+	w.arrive(ctx, known)
 	for number := range recipients {
 		shown := map[string]int{}
 		if entries, err := w.sim.Inbox(ctx, number); err == nil { // else nobody has this number
@@ -146,6 +147,33 @@ func (w *world) honest() {
 			require.LessOrEqual(w.t, shown[id], 1, "copies of message %s", id)
 		}
 	}
+}
+
+// arrive waits until the recipients have what was reported as sent: WhatsApp's server takes a message before its devices have it.
+func (w *world) arrive(ctx context.Context, known map[string]told) {
+	w.t.Helper()
+	sent := map[string][]string{} // by recipient
+	for id, message := range known {
+		if message.verdict == "yes" {
+			sent[message.number] = append(sent[message.number], id)
+		}
+	}
+	w.eventually("what was reported as sent is with its recipients", func() bool {
+		for number, ids := range sent {
+			entries, err := w.sim.Inbox(ctx, number)
+			if err != nil {
+				return false
+			}
+			there := map[string]bool{}
+			for _, entry := range entries {
+				there[entry.ID] = there[entry.ID] || entry.Device == 0
+			}
+			if slices.ContainsFunc(ids, func(id string) bool { return !there[id] }) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // ledger returns the message tasks that the daemon kept.

@@ -51,12 +51,26 @@ type world struct {
 	owners   []string // whose phone the daemon was linked to in turn
 }
 
-// newWorld starts a simulator with an owner's phone and some contacts who read what they get.
+// newWorld starts a simulator with an owner's phone and some contacts who read what they get. In a hostile run it is hostile.
 func newWorld(t *testing.T, contacts int) *world {
+	t.Helper()
+	return makeWorld(t, contacts, true)
+}
+
+// calmWorld is newWorld on a good network also in a hostile run, for what counts connections.
+func calmWorld(t *testing.T, contacts int) *world {
+	t.Helper()
+	return makeWorld(t, contacts, false)
+}
+
+func makeWorld(t *testing.T, contacts int, hostile bool) *world {
 	t.Helper()
 	args := []string{"simulator", "--addr", "127.0.0.1:0", "--control", "127.0.0.1:0", "--json"}
 	w := &world{t: t, hook: newReceiver(t), owners: []string{ownerPhone}}
-	sim := start(t, "simulator", nil, append(args, w.hostility()...)...)
+	if hostile {
+		args = append(args, w.hostility()...)
+	}
+	sim := start(t, "simulator", nil, args...)
 	var info simulator.Info
 	require.NoError(t, json.Unmarshal([]byte(sim.wants(`^(\{.*"root_key".*\})$`)[1]), &info))
 	w.sim, w.whatsapp = simulator.NewClient(info.Control), sim
