@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long tests wait for what must happen.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // start starts a server under the root these tests trust, with one phone.
 func start(t testing.TB, opts ...simulator.Options) *simulator.Server {
