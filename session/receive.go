@@ -11,9 +11,6 @@ import (
 // observeTries is how often a message is offered to the observer before it is left for the next connection.
 const observeTries = 3
 
-// receiptFresh is how old a receipt is at most that has just come about.
-const receiptFresh = 2 * time.Second
-
 // received tells of a text that a contact wrote. It returns false when nobody took it: then it is not acknowledged, and
 // WhatsApp delivers it again, but only at the next login. So that is brought about.
 func (a *Account) received(l *link, event *events.Message) bool {
@@ -95,9 +92,10 @@ func (a *Account) readReceipt(event *events.Receipt) (confirmation MessageConfir
 	if event.IsFromMe || event.IsGroup {
 		return confirmation, false
 	}
-	confirmation = MessageConfirmed{Account: a.opts.Account, Device: event.Sender.Device, At: event.Timestamp}
-	// WhatsApp tells whole seconds: a receipt must not seem to come before its message.
-	if now := a.opts.Now(); now.Sub(event.Timestamp).Abs() < receiptFresh {
+	confirmation = MessageConfirmed{Account: a.opts.Account, Device: event.Sender.Device}
+	// WhatsApp tells whole seconds. The end of the second it is, so that no receipt seems older than its message.
+	confirmation.At = event.Timestamp.Add(time.Second - time.Millisecond)
+	if now := a.opts.Now(); confirmation.At.After(now) {
 		confirmation.At = now
 	}
 	switch event.Type {

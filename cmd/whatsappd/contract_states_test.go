@@ -87,8 +87,7 @@ func TestWhatCallersAreToldWhileWhatsAppIsNotThere(t *testing.T) {
 			maps.Copy(w.settings, c.settings)
 			w.serve()
 			w.pair()
-			require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, c.kick))
-			w.eventually("the account is "+c.state, func() bool { return w.status().State == c.state })
+			w.kickInto(c.kick, c.state)
 			segments := map[string][]string{"check": {contact(1)}, "message": {contact(1), "hello"}}
 			tasks := map[string]string{} // calls by task
 			for call := range c.results {

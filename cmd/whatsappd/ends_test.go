@@ -66,8 +66,11 @@ func TestAnOutdatedDaemonWaitsForANewerOne(t *testing.T) {
 	connections := w.counters().Connections
 	waits := w.ws("message", contact(1), "when there is a newer version")
 	var task httpapi.TaskAnswer
-	w.get("/v1/tasks/"+waits, &task)
-	require.Equal(t, "queued", task.State)
+	w.eventually("the task waits", func() bool { // it is taken for a moment when the reason is noted
+		task = httpapi.TaskAnswer{}
+		w.get("/v1/tasks/"+waits, &task)
+		return task.State == "queued"
+	})
 	require.Equal(t, connections, w.counters().Connections, "no further dial")
 	require.Equal(t, 1, slack.count("no longer accepts this version"))
 

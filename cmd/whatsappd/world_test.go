@@ -241,6 +241,21 @@ func (w *world) pair() {
 	w.online()
 }
 
+// kickInto has WhatsApp end the connection, and waits for the state that follows. On a bad network it may meet a connection that
+// has just been lost; then it is done again.
+func (w *world) kickInto(mode, state string) {
+	w.t.Helper()
+	kicked := time.Time{}
+	w.eventually("the account is "+state, func() bool {
+		now := w.status().State
+		if now == "online" && time.Since(kicked) > 5*time.Second {
+			require.NoError(w.t, w.sim.Kick(w.t.Context(), ownerPhone, mode))
+			kicked = time.Now()
+		}
+		return now == state
+	})
+}
+
 // flawless checks what must hold in every scenario.
 func (w *world) flawless() {
 	w.t.Helper()
