@@ -105,7 +105,7 @@ func TestALogOutByThePhoneIsToldOnceAndMakesNoCodesUnasked(t *testing.T) {
 
 func TestMetricsTellWhatWentWrong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 2)
+	w := calmWorld(t, 2)
 	w.serve()
 	w.pair()
 	w.hook.result(w.ws("message", contact(1), "first"), "True")
