@@ -38,7 +38,7 @@ func (w *world) figures() map[string]float64 {
 func TestMessagesLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	const contacts = 20
-	w := newWorld(t, contacts)
+	w := calmWorld(t, contacts)
 	w.serve()
 	w.pair()
 	sent := 0

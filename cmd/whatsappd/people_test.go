@@ -44,7 +44,7 @@ func (w *world) writes(number string) {
 
 func TestTheCountsOfTheAccountAreThoseOfWhatsApp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 5)
+	w := calmWorld(t, 5)
 	w.serve()
 	w.pair()
 	w.writes(contact(1))
@@ -86,7 +86,7 @@ func (w *world) failed(number string) string {
 
 func TestALockHoldsBackStrangersOnlyAndIsToldOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3)
+	w := calmWorld(t, 3)
 	slack := w.withSlack()
 	w.serve()
 	w.pair()

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, contacts int) *world {
 	return makeWorld(t, contacts, true)
 }
 
-// calmWorld is newWorld on a good network also in a hostile run, for what counts connections.
+// calmWorld is newWorld on a good network also in a hostile run, for scenarios that count what happens.
 func calmWorld(t *testing.T, contacts int) *world {
 	t.Helper()
 	return makeWorld(t, contacts, false)
