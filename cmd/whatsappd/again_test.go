@@ -38,7 +38,9 @@ func TestRecipientsMayAskAgainAfterAKill(t *testing.T) {
 	})
 	require.Len(t, inbox, 1)
 	require.Equal(t, task.MessageID, inbox[0].ID)
-	require.Zero(t, inbox[0].Duplicates)
+	if *hostileLevel == 0 { // on a bad network an ack may get lost: then the message is repeated, and shown once
+		require.Zero(t, inbox[0].Duplicates)
+	}
 	asked := 0
 	for _, step := range task.Timeline {
 		if step.What == "asked_again" {
