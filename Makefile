@@ -25,9 +25,9 @@ run: ## daemon and simulator together: no phone, no internet
 test:
 	go vet ./... && go test -race -shuffle=on ./... && go test -run 'TestALostRequest|TestABadNetwork|TestReconnectsLeave' ./session # races in the protocol library
 
-hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one)
+hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one); SCENARIOS picks some
 	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
-		-run "^($$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$"
+		-run "^($${SCENARIOS:-$$(grep -l 'newWorld(t' *_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|')})$$"
 
 soak: ## the daemon under load on a bad network, killed every $(KILL), for $(SOAK)
 	cd cmd/whatsappd && go test -timeout 24h -run TestEveryTaskEndsOnce -hostile $(HOSTILE) -seed $(SEED) -soak $(SOAK) -soak-rate 20 -soak-kill $(KILL)
