@@ -54,6 +54,9 @@ func (a *Account) beforeRetry(l *link, receipt *events.Receipt, count int) {
 	device := receipt.Sender
 	if device.Server == types.DefaultUserServer {
 		lid, err := a.container.LIDMap.GetLIDForPN(ctx, device)
+		if err != nil {
+			a.log.Error("the address behind a retry receipt was not looked up; its session stays", "error", err)
+		}
 		if err != nil || lid.IsEmpty() {
 			return
 		}

@@ -127,6 +127,6 @@ const (
 	ConfirmAskAgain  ConfirmationKind = "asked_again" // the device could not open it
 )
 
-// AsksMost is how often a device asks for a message again before it gives up.
-// See whatsmeow's own receiving side, which stops after as many.
+// AsksMost is how often a device asks for a message again before it gives up, as users report of phones (tulir/whatsmeow#160).
+// whatsmeow itself gives up sooner, after four times.
 const AsksMost = 5
