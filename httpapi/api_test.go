@@ -39,6 +39,7 @@ type world struct {
 	accepted []task.New
 	refuse   error // what Accept answers
 	stuck    bool
+	kept     *task.Task // in place of the usual one
 	status   session.Status
 	round    session.PairingRound
 	now      time.Time
@@ -81,6 +82,9 @@ func (w *world) Get(_ context.Context, id task.ID) (task.Task, error) {
 }
 
 func (w *world) task() task.Task {
+	if w.kept != nil {
+		return *w.kept
+	}
 	return task.Task{
 		ID: "0199-id", Seq: 7, Kind: task.Message, Number: "4915112345678", Text: "canary-text", MessageID: "3EB0", State: task.Done, Verdict: task.Yes,
 		Attempt: 1, ReturnURL: "http://host/cb?secret=canary-query", Created: w.now, Started: w.now, Finished: w.now,

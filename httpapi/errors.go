@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -17,20 +19,27 @@ type problem struct {
 	status int
 	code   string
 	detail string
+
+	after  time.Duration // worth another try from then on; 0 for no opinion
+	waCode int           // WhatsApp's own number; 0 for none
 }
 
 func (p *problem) Error() string { return p.detail }
 
+func refusal(status int, code, detail string) *problem {
+	return &problem{status: status, code: code, detail: detail}
+}
+
 var (
-	errUnauthorized = &problem{http.StatusUnauthorized, "unauthorized", "Request rejected. Token incorrect or not provided"}
-	errNoPath       = &problem{http.StatusNotFound, "not_found", "Invalid path"}
-	errMethod       = &problem{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header"}
-	errStopping     = &problem{http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon"}
-	errInternal     = &problem{http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id"}
+	errUnauthorized = refusal(http.StatusUnauthorized, "unauthorized", "Request rejected. Token incorrect or not provided")
+	errNoPath       = refusal(http.StatusNotFound, "not_found", "Invalid path")
+	errMethod       = refusal(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header")
+	errStopping     = refusal(http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon")
+	errInternal     = refusal(http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id")
 )
 
 func invalid(err error) *problem {
-	return &problem{http.StatusBadRequest, "invalid", err.Error()}
+	return refusal(http.StatusBadRequest, "invalid", err.Error())
 }
 
 // answers is how failures of the packages below are told. What is not in it is internal.
@@ -43,15 +52,15 @@ func answers(err error, ws bool) *problem {
 		err    error
 		answer *problem
 	}{
-		{task.ErrIdempotency, &problem{http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key"}},
-		{task.ErrFull, &problem{full, "disk_full", "The disk is full: nothing was accepted. Free some space"}},
+		{task.ErrIdempotency, refusal(http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key")},
+		{task.ErrFull, refusal(full, "disk_full", "The disk is full: nothing was accepted. Free some space")},
 		{task.ErrStopping, errStopping},
-		{task.ErrNotFound, &problem{http.StatusNotFound, "no_such_task", "There is no such task"}},
-		{callback.ErrNotFound, &problem{http.StatusNotFound, "no_such_callback", "There is no such callback"}},
-		{callback.ErrNotDead, &problem{http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed"}},
-		{session.ErrAlreadyPaired, &problem{http.StatusConflict, "already_paired", "The account is linked already"}},
-		{session.ErrNoPasskey, &problem{http.StatusConflict, "no_passkey_wanted", "No pairing waits for a passkey; an answer is taken once"}},
-		{session.ErrNotPaired, &problem{http.StatusConflict, "not_paired", "The account is not linked to a phone"}},
+		{task.ErrNotFound, refusal(http.StatusNotFound, "no_such_task", "There is no such task")},
+		{callback.ErrNotFound, refusal(http.StatusNotFound, "no_such_callback", "There is no such callback")},
+		{callback.ErrNotDead, refusal(http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed")},
+		{session.ErrAlreadyPaired, refusal(http.StatusConflict, "already_paired", "The account is linked already")},
+		{session.ErrNoPasskey, refusal(http.StatusConflict, "no_passkey_wanted", "No pairing waits for a passkey; an answer is taken once")},
+		{session.ErrNotPaired, refusal(http.StatusConflict, "not_paired", "The account is not linked to a phone")},
 	} {
 		if errors.Is(err, known.err) {
 			return known.answer
@@ -65,7 +74,7 @@ func answers(err error, ws bool) *problem {
 		case session.CodePairBadIdentity, session.CodePasskeyInvalid:
 			status = http.StatusBadRequest
 		}
-		return &problem{status, failure.Code, failure.Error()}
+		return &problem{status: status, code: failure.Code, detail: failure.Error(), after: failure.After, waCode: failure.WACode}
 	}
 	return errInternal
 }
@@ -78,10 +87,11 @@ type wsFailure struct {
 
 // Problem is an error of all other endpoints, as RFC 9457 has it, with a stable code.
 type Problem struct {
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	Failure
 	RequestID string `json:"request_id,omitempty"`
 }
 
@@ -95,22 +105,38 @@ func (a *API) refuse(c *gin.Context, err error) {
 	if p == errInternal {
 		a.log.Error("request failed", "request_id", c.GetString(keyRequest), "error", err)
 	}
-	switch p.status {
-	case http.StatusServiceUnavailable, http.StatusInsufficientStorage:
-		c.Header("Retry-After", "10")
-	case http.StatusTooManyRequests:
-		if c.Writer.Header().Get("Retry-After") == "" {
-			c.Header("Retry-After", "60")
-		}
+	after := p.retryAfter()
+	if after > 0 && c.Writer.Header().Get("Retry-After") == "" {
+		c.Header("Retry-After", strconv.Itoa(int(after.Seconds())))
 	}
 	if ws {
 		c.JSON(p.status, wsFailure{Status: "failed", Message: p.detail})
 		return
 	}
 	c.Header("Content-Type", "application/problem+json")
+	failure := failureOf(p.code)
+	if p.waCode != 0 {
+		failure.WACode = p.waCode
+	}
+	if after > 0 {
+		failure.RetryAt = at(a.opts.Now().Add(after))
+	}
 	c.JSON(p.status, Problem{
-		Title: http.StatusText(p.status), Status: p.status, Detail: p.detail, Code: p.code, RequestID: c.GetString(keyRequest),
+		Title: http.StatusText(p.status), Status: p.status, Detail: p.detail, Code: p.code, Failure: failure, RequestID: c.GetString(keyRequest),
 	})
+}
+
+// retryAfter is how long a caller should wait before the same call; 0 for no opinion. It is whole seconds.
+func (p *problem) retryAfter() time.Duration {
+	switch {
+	case p.after > 0:
+		return (p.after + time.Second - 1).Truncate(time.Second)
+	case p.status == http.StatusServiceUnavailable, p.status == http.StatusInsufficientStorage:
+		return 10 * time.Second
+	case p.status == http.StatusTooManyRequests:
+		return time.Minute
+	}
+	return 0
 }
 
 func notAllowed(c *gin.Context, methods string) *problem {

@@ -105,10 +105,8 @@ func here(c *gin.Context) bool {
 	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
-var errNotHere = &problem{
-	http.StatusForbidden, "not_from_here",
-	"A passkey is taken from the daemon's own machine only: run \"whatsappd login\" there, or use a tunnel to it",
-}
+var errNotHere = refusal(http.StatusForbidden, "not_from_here",
+	"A passkey is taken from the daemon's own machine only: run \"whatsappd login\" there, or use a tunnel to it")
 
 // passkey takes the answer of a person's authenticator, once.
 func (a *API) passkey(c *gin.Context) (any, error) {

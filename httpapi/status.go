@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"whatsappd/errcode"
 	"whatsappd/session"
 )
 
@@ -42,6 +43,7 @@ type StatusAnswer struct {
 	Since       *time.Time `json:"since"`
 	Reason      string     `json:"reason,omitempty"`
 	Scope       string     `json:"scope,omitempty"` // what the reason concerns
+	Hint        string     `json:"hint,omitempty"`  // what to do about it
 	Detail      string     `json:"detail,omitempty"`
 	Until       *time.Time `json:"until,omitempty"`
 	Number      string     `json:"number,omitempty"`
@@ -75,12 +77,12 @@ func (a *API) status(c *gin.Context) (any, error) {
 		return nil, err
 	}
 	s := a.account.Status()
-	scope := ""
+	var means errcode.Meaning
 	if s.Reason != "" {
-		scope = string(session.ScopeOf(s.Reason))
+		means = errcode.Of(s.Reason)
 	}
 	return StatusAnswer{
-		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Scope: scope, Detail: s.Detail,
+		Account: string(s.Account), State: string(s.State), Since: at(s.Since), Reason: s.Reason, Scope: string(means.Scope), Hint: means.Hint, Detail: s.Detail,
 		Until: at(s.Until), Number: string(s.Number), LID: s.LID, Confirm: s.Confirm, LastAnswer: at(s.LastAnswer),
 		RoundTripMS: s.RoundTrip.Milliseconds(), PhoneSeen: at(s.PhoneSeen), Reachout: at(s.Reachout), Quota: quota, Version: a.opts.Version,
 		Activity: activity,

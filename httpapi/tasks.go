@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"whatsappd/callback"
+	"whatsappd/session"
 	"whatsappd/task"
 )
 
@@ -29,6 +30,7 @@ type TaskAnswer struct {
 	Verdict     string     `json:"verdict,omitempty"`
 	Code        string     `json:"code,omitempty"`
 	Detail      string     `json:"detail,omitempty"`
+	*Failure               // of a task that failed or waits
 	Attempt     int        `json:"attempt"`
 	MaybeSent   bool       `json:"maybe_sent,omitempty"`
 	Canonical   string     `json:"canonical,omitempty"`    // the number as WhatsApp writes it: messages go there
@@ -72,11 +74,12 @@ type TaskAccepted struct {
 	State  string `json:"state"`
 }
 
-func taskAnswer(t task.Task) TaskAnswer {
+// taskAnswer describes a task of an account that stands as it does.
+func taskAnswer(t task.Task, account session.Status) TaskAnswer {
 	answer := TaskAnswer{
 		ID: string(t.ID), Kind: string(t.Kind), Number: t.Number, MessageID: t.MessageID, Destination: callback.Destination(t.ReturnURL),
 		State: string(t.State), Verdict: string(t.Verdict), Code: t.Code, Detail: t.Detail, Attempt: t.Attempt,
-		MaybeSent: t.MaybeSent, Created: at(t.Created), Started: at(t.Started), Finished: at(t.Finished),
+		Failure: taskFailure(t, account), MaybeSent: t.MaybeSent, Created: at(t.Created), Started: at(t.Started), Finished: at(t.Finished),
 	}
 	if t.State == task.Queued {
 		answer.NotBefore, answer.Reason = at(t.NotBefore), t.Reason
@@ -102,7 +105,7 @@ func (a *API) getTask(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := taskAnswer(t)
+	answer := taskAnswer(t, a.account.Status())
 	for _, step := range steps {
 		answer.Timeline = append(answer.Timeline, Step{At: step.At.UTC(), What: string(step.What), Detail: step.Detail})
 	}
@@ -137,8 +140,9 @@ func (a *API) listTasks(c *gin.Context) (any, error) {
 		return nil, err
 	}
 	answer := TasksAnswer{Tasks: []TaskAnswer{}}
+	status := a.account.Status()
 	for _, t := range tasks {
-		answer.Tasks = append(answer.Tasks, taskAnswer(t))
+		answer.Tasks = append(answer.Tasks, taskAnswer(t, status))
 	}
 	if len(tasks) == limit {
 		answer.Next = tasks[len(tasks)-1].Seq

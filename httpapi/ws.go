@@ -28,7 +28,7 @@ type wsTask struct {
 
 var (
 	errReturnURLMissing = invalid(errors.New("the return URL is missing; write /ws/…/RETURN_URL"))
-	errTooManyLogins    = &problem{http.StatusTooManyRequests, "too_many_logins", "Too many log-ins today: every one of them makes WhatsApp look closer at the number. Try again tomorrow"}
+	errTooManyLogins    = refusal(http.StatusTooManyRequests, "too_many_logins", "Too many log-ins today: every one of them makes WhatsApp look closer at the number. Try again tomorrow")
 )
 
 // loginsPerDay bounds the calls of /ws/login: link churn gets numbers banned.

@@ -74,7 +74,7 @@ type answerRule struct {
 // answerRules is the table of docs/errors.md for answers to sends. Numbers that are not in it are "wa_<n>", tried again.
 var answerRules = map[int]answerRule{
 	400: {code: codeRejected + "400", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
-	403: {code: codeRejected + "403", retry: RetryNever, hint: "WhatsApp refused the message; the same text may pass in some hours"},
+	403: {code: codeRejected + "403", retry: RetryOnce, after: time.Hour, hint: "WhatsApp refused the message; it may pass in an hour"},
 	405: {code: codeRejected + "405", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
 	420: {code: codeRejected + "420", retry: RetryNever, hint: "WhatsApp refused the message for this recipient"},
 	429: {code: CodeRateLimited, retry: RetryLater, after: time.Minute, hint: "WhatsApp asks for fewer requests"},
@@ -109,7 +109,11 @@ func failure(err error, fallback string) *Error {
 	case refused:
 		return answered(number, err)
 	case errors.As(err, &query) && query.Code != 0:
-		return answered(query.Code, fmt.Errorf("query refused with %d", query.Code)) // the library's text holds the stanza
+		refused := answered(query.Code, fmt.Errorf("query refused with %d", query.Code)) // the library's text holds the stanza
+		if refused.Retry == RetryOnce {                                                  // reported of messages only
+			refused.Retry, refused.After = RetryNever, 0
+		}
+		return refused
 	case errors.As(err, &cut), errors.Is(err, whatsmeow.ErrNotConnected):
 		return &Error{Code: CodeNetworkUncertain, Retry: RetryOnline, Uncertain: true, Hint: "the connection was lost meanwhile", Err: err}
 	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, whatsmeow.ErrMessageTimedOut), errors.Is(err, context.DeadlineExceeded):

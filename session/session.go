@@ -220,6 +220,7 @@ type Retry string
 const (
 	RetryNever  Retry = "never"  // final
 	RetryLater  Retry = "later"  // try again, under the same message ID; it counts as an attempt
+	RetryOnce   Retry = "once"   // try again as for RetryLater, a single time
 	RetryPace   Retry = "pace"   // try again after Error.After; neither the attempt nor the time until then counts
 	RetryOnline Retry = "online" // try again once the account is online; it does not count as an attempt
 )

@@ -3,11 +3,7 @@ package session
 import (
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +14,8 @@ import (
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"whatsappd/errcode"
 )
 
 const taxonomyFile = "testdata/taxonomy.golden"
@@ -55,8 +53,9 @@ func TestWhatEveryNumberOfWhatsAppMeans(t *testing.T) {
 
 // errorLine is what the caller of a send or a query is told.
 func errorLine(place string, number int, e *Error) string {
-	return fmt.Sprintf("%s %d: %s, %s, retry %s after %s, uncertain %t, wa_code %d, hint %q",
-		place, number, e.Code, e.Scope(), e.Retry, e.After, e.Uncertain, e.WACode, e.Hint)
+	means := errcode.Of(e.Code)
+	return fmt.Sprintf("%s %d: %s, %s, retryable %t, retry %s after %s, uncertain %t, wa_code %d, hint %q",
+		place, number, e.Code, means.Scope, means.Retryable, e.Retry, e.After, e.Uncertain, e.WACode, e.Hint)
 }
 
 // endLine is what an account shows that was online for long, after an end of its connection or a refusal of the next login,
@@ -104,7 +103,9 @@ func endLine(t *testing.T, place string, atLogin bool, said []any) string {
 			}
 			b.pass(time.Second)
 		}
-		line = fmt.Sprintf("%s: %s, %s, %s, dials %s, hint %q", place, status.State, status.Reason, ScopeOf(status.Reason), retry, status.Detail)
+		means := errcode.Of(status.Reason)
+		line = fmt.Sprintf("%s: %s, %s, %s, retryable %t, dials %s, hint %q", place, status.State, status.Reason, means.Scope, means.Retryable,
+			retry, status.Detail)
 	})
 	return line
 }
@@ -156,64 +157,4 @@ func streamFailure(number int, conflict string) []any {
 		return []any{node, &events.Disconnected{}}
 	}
 	return []any{node, &events.StreamError{Code: strconv.Itoa(number)}}
-}
-
-// documented reads the table of docs/errors.md: scopes by code.
-func documented(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("../docs/errors.md")
-	require.NoError(t, err)
-	scopes := map[string]string{}
-	code := regexp.MustCompile("`([a-z0-9_<>]+)`")
-	for line := range strings.Lines(string(text)) {
-		cells := strings.Split(line, "|")
-		if len(cells) < 6 || !code.MatchString(cells[1]) {
-			continue
-		}
-		var family string
-		for _, found := range code.FindAllStringSubmatch(cells[1], -1) {
-			name := found[1]
-			if strings.HasPrefix(name, "_") {
-				name = family[:strings.LastIndex(family, "_")] + name
-			}
-			family = name
-			scopes[name] = strings.TrimSpace(cells[3])
-		}
-	}
-	return scopes
-}
-
-func TestTheListOfCodesIsComplete(t *testing.T) {
-	t.Parallel()
-	scopes := documented(t)
-	for _, code := range codes(t) {
-		require.Contains(t, scopes, code, "docs/errors.md lacks a code")
-	}
-	for code, scope := range scopes {
-		require.Equal(t, scope, string(ScopeOf(strings.ReplaceAll(code, "<n>", "499"))), "scope of %s in docs/errors.md", code)
-	}
-}
-
-// codes returns the values of this package's constants that begin with Code.
-func codes(t *testing.T) []string {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
-	require.NoError(t, err)
-	var all []string
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || len(spec.Names) != len(spec.Values) {
-			return true
-		}
-		for i, name := range spec.Names {
-			if value, ok := spec.Values[i].(*ast.BasicLit); ok && strings.HasPrefix(name.Name, "Code") {
-				text, err := strconv.Unquote(value.Value)
-				require.NoError(t, err)
-				all = append(all, text)
-			}
-		}
-		return true
-	})
-	require.Greater(t, len(all), 20)
-	return all
 }

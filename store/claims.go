@@ -109,7 +109,7 @@ func (db *DB) NextDue(ctx context.Context, account string, class task.Class, now
 }
 
 const requeueTask = `UPDATE task SET state = 'queued', attempt = ?, maybe_sent = ?, not_before = ?, reason = ?, waited_ms = ?,
-	code = ?, detail = ?, canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?
+	code = ?, wa_code = ?, detail = ?, canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?
 	WHERE id = ? AND state = 'running' RETURNING seq`
 
 // Requeue implements task.Keeper. A task that does not run is left as it is.
@@ -131,7 +131,7 @@ func (db *DB) Requeue(ctx context.Context, tasks []task.Task) error {
 func requeue(ctx context.Context, q queries, t task.Task) error {
 	var seq int64
 	err := q.QueryRowContext(ctx, requeueTask, t.Attempt, t.MaybeSent, millis(t.NotBefore), t.Reason, t.Waited.Milliseconds(),
-		t.Code, t.Detail, t.Canonical, t.LID, codes(t.Warnings), t.ID).Scan(&seq)
+		t.Code, t.WACode, t.Detail, t.Canonical, t.LID, codes(t.Warnings), t.ID).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

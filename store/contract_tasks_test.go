@@ -122,6 +122,22 @@ func testFinish(t *testing.T, open opener) {
 		require.Equal(t, s.now, known.FirstSent)
 	})
 
+	t.Run("a failure is kept with what it came with", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		claimed := s.claimOne()
+		back := claimed
+		back.Code, back.WACode, back.Detail, back.Reason = "wa_499", 499, "WhatsApp said 499", "wa_499"
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{back}))
+		back.State = task.Queued
+		require.Empty(t, cmp.Diff(back, s.get(id)))
+		end := s.end(s.claimOne(), task.Failure)
+		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{end}))
+		end.Task.Reason = ""
+		require.Empty(t, cmp.Diff(end.Task, s.get(id)))
+	})
+
 	t.Run("a final task stays as it is and reports once", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)

@@ -119,6 +119,7 @@ func (s *scene) end(t task.Task, verdict task.Verdict) task.Finished {
 	t.State, t.Verdict, t.Finished = task.Done, verdict, s.now
 	if verdict == task.Failure {
 		t.State, t.Code, t.Detail = task.Failed, "rejected_403", "WhatsApp refused"
+		t.WACode, t.RetryAt = 403, s.later(time.Hour)
 	}
 	end := task.Finished{Task: t}
 	if t.ReturnURL != "" {

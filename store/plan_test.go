@@ -40,7 +40,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"next callback":   {nextCallback, 0, []string{"callback_due"}},
 		"delete":          {deleteTasks, 2, []string{"task_finished"}},
 		"blank":           {blankTexts, 2, []string{"task_text"}},
-		"finish":          {finishTask, 13, []string{"sqlite_autoindex_task_1"}},
+		"finish":          {finishTask, 15, []string{"sqlite_autoindex_task_1"}},
 		"confirm":         {confirmTasks, 6, []string{"task_receipt"}},
 		"overdue":         {overdueTasks, 4, []string{"task_unconfirmed"}},
 	} {

@@ -15,7 +15,7 @@ import (
 
 const taskColumns = `seq, id, account, kind, number, text, message_id, return_url, for_number, request_id, token_id,
 	state, attempt, maybe_sent, not_before, reason, waited_ms, canonical, lid, delivery, delivered_by, delivery_at, warnings,
-	verdict, code, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold`
+	verdict, code, wa_code, retry_at, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold`
 
 const insertTask = `INSERT INTO task (id, account, kind, class, number, text, message_id, return_url, for_number,
 	idem_key, request_hash, request_id, token_id, created)
@@ -82,8 +82,8 @@ func (db *DB) Finish(ctx context.Context, ends []task.Finished) error {
 const finishTask = `UPDATE task SET state = ?, verdict = ?, code = ?, detail = ?, finished = ?, reason = '',
 	maybe_sent = max(maybe_sent, ?), waited_ms = max(waited_ms, ?),
 	canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?,
-	delivery_at = CASE WHEN delivery < ?11 THEN ?12 ELSE delivery_at END, delivery = max(delivery, ?11)
-	WHERE id = ?13 AND state IN ('queued', 'running') RETURNING seq, account, kind, coalesce(nullif(canonical, ''), number)`
+	delivery_at = CASE WHEN delivery < ?11 THEN ?12 ELSE delivery_at END, delivery = max(delivery, ?11), wa_code = ?13, retry_at = ?14
+	WHERE id = ?15 AND state IN ('queued', 'running') RETURNING seq, account, kind, coalesce(nullif(canonical, ''), number)`
 
 // finish ends one task, with everything that follows from it.
 func finish(ctx context.Context, q queries, end task.Finished) error {
@@ -95,7 +95,8 @@ func finish(ctx context.Context, q queries, end task.Finished) error {
 	var account, number string
 	var kind task.Kind
 	err := q.QueryRowContext(ctx, finishTask, t.State, t.Verdict, t.Code, t.Detail, millis(t.Finished),
-		t.MaybeSent, t.Waited.Milliseconds(), t.Canonical, t.LID, codes(t.Warnings), t.Delivery, millis(t.DeliveryAt), t.ID).
+		t.MaybeSent, t.Waited.Milliseconds(), t.Canonical, t.LID, codes(t.Warnings), t.Delivery, millis(t.DeliveryAt),
+		t.WACode, millis(t.RetryAt), t.ID).
 		Scan(&seq, &account, &kind, &number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return alreadyFinal(ctx, q, t.ID)
@@ -210,7 +211,7 @@ func scanTask(row interface{ Scan(...any) error }) (t task.Task, err error) {
 	err = row.Scan(&t.Seq, &t.ID, &t.Account, &t.Kind, &t.Number, &t.Text, &t.MessageID, &t.ReturnURL, &t.ForNumber,
 		&t.RequestID, &t.TokenID, &t.State, &t.Attempt, &t.MaybeSent, moment{&t.NotBefore}, &t.Reason, &waited,
 		&t.Canonical, &t.LID, &t.Delivery, &t.DeliveredBy, moment{&t.DeliveryAt}, codesInto{&t.Warnings},
-		&t.Verdict, &t.Code, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold)
+		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold)
 	t.Waited = time.Duration(waited) * time.Millisecond
 	return t, err
 }

@@ -187,6 +187,17 @@ func (l *ledger) Requeue(_ context.Context, tasks []task.Task) error {
 	return nil
 }
 
+func (l *ledger) Timeline(_ context.Context, id task.ID) (steps []task.Step, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, back := range l.requeued {
+		if back.ID == id {
+			steps = append(steps, back.Steps...)
+		}
+	}
+	return steps, l.failing
+}
+
 func (l *ledger) Waiting(_ context.Context, _ string, most int) ([]task.Task, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -132,6 +133,9 @@ func (l *Lane) sendNow(ctx context.Context, t Task, now time.Time, seen uint64) 
 func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	tasks := []Task{t}
 	outcomes := []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)}
+	if outcomes[0].Once && l.refusedBefore(ctx, t, outcomes[0].Code) {
+		outcomes[0].Final, outcomes[0].Verdict = true, Failure
+	}
 	outcome := outcomes[0]
 	now := l.opts.Now()
 	var pace *PaceState
@@ -146,4 +150,15 @@ func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	}
 	l.noteAbsence(ClassMessage, seen, tasks, outcomes)
 	return l.conclude(ctx, tasks, outcomes, pace)
+}
+
+// refusedBefore tells whether an earlier attempt failed with a code that is worth one more try and no third. A ledger that cannot
+// say counts as yes: what WhatsApp refuses is not repeated for want of a disk.
+func (l *Lane) refusedBefore(ctx context.Context, t Task, code string) bool {
+	steps, err := l.keeper.Timeline(context.WithoutCancel(ctx), t.ID)
+	if err != nil {
+		l.log.Error("the steps of a task could not be read; it is not tried again", "task", string(t.ID), "error", err)
+		return true
+	}
+	return slices.ContainsFunc(steps, func(s Step) bool { return s.What == StepRetried && s.Detail == code })
 }

@@ -50,6 +50,9 @@ func (l *Lane) conclude(ctx context.Context, tasks []Task, outcomes []Outcome, p
 // decide says whether a task has ended or is tried again, and when.
 func (l *Lane) decide(t Task, outcome Outcome, jitter float64) (*Finished, Task) {
 	t.MaybeSent = t.MaybeSent || outcome.Uncertain
+	if outcome.WACode != 0 {
+		t.WACode = outcome.WACode
+	}
 	t.learn(outcome.Trace)
 	if outcome.Final {
 		end := l.ended(t, outcome)
@@ -74,6 +77,9 @@ func (l *Lane) decide(t Task, outcome Outcome, jitter float64) (*Finished, Task)
 		code := outcome.Code
 		if code == "" {
 			code = codeExpired
+		}
+		if outcome.After > 0 {
+			t.RetryAt = now.Add(outcome.After)
 		}
 		end := l.ended(t, Never(code, outcome.Detail))
 		return &end, t

@@ -131,9 +131,11 @@ type Task struct {
 	// Steps are written with the next change of the task, and empty in a task that was read: see Keeper.Timeline.
 	Steps []Step
 
-	Verdict  Verdict // set when final
-	Code     string  // stable error code, empty on success
-	Detail   string  // what happened, for a person; without secrets
+	Verdict  Verdict   // set when final
+	Code     string    // stable error code, empty on success
+	WACode   int       // WhatsApp's last number about it; 0 for none
+	RetryAt  time.Time // of a failed task: worth asking again from then on; zero for no opinion
+	Detail   string    // what happened, for a person; without secrets
 	Created  time.Time
 	Started  time.Time // the first attempt
 	Finished time.Time
@@ -145,9 +147,11 @@ type Outcome struct {
 	Verdict   Verdict // when Final
 	Code      string
 	Detail    string
+	WACode    int           // WhatsApp's own number; 0 for none
 	After     time.Duration // when not Final: wait at least so long
 	Counts    bool          // when not Final: the attempt counts and the task's own backoff applies
 	Paced     bool          // when not Final: neither the attempt nor the wait counts
+	Once      bool          // when not Final: a second time it is
 	Uncertain bool          // the message may have reached WhatsApp
 	Trace     Trace         // what the attempt found out
 }

@@ -61,7 +61,7 @@ func TestAnOutdatedDaemonWaitsForANewerOne(t *testing.T) {
 	w.eventually("outdated", func() bool { return w.status().State == "outdated" })
 	slack.wantsText("no longer accepts this version")
 	require.Regexp(t, `protocol library is of 20\d\d-\d\d-\d\d`, w.status().Detail)
-	require.Equal(t, "daemon", w.status().Scope)
+	require.Equal(t, "library", w.status().Scope)
 
 	connections := w.counters().Connections
 	waits := w.ws("message", contact(1), "when there is a newer version")

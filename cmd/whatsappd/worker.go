@@ -44,7 +44,7 @@ func (w *worker) Ready() (task.Readiness, string, string) {
 	}
 	code := status.Reason
 	if code == "" {
-		code = string(status.State)
+		code = session.CodeOffline
 	}
 	return readiness[status.State], code, own
 }
@@ -206,14 +206,16 @@ func failed(err error) task.Outcome {
 	if e.Code == session.CodeNotOnWhatsApp {
 		return task.Succeed(task.No)
 	}
-	outcome := task.Outcome{Code: e.Code, Detail: e.Error(), After: e.After, Uncertain: e.Uncertain}
+	outcome := task.Outcome{Code: e.Code, Detail: e.Error(), WACode: e.WACode, After: e.After, Uncertain: e.Uncertain}
 	switch e.Retry {
 	case session.RetryNever:
-		outcome = task.Never(e.Code, e.Error())
+		outcome.Final, outcome.Verdict = true, task.Failure
 	case session.RetryPace:
-		outcome = task.Paced(e.Code, e.Error(), e.After)
+		outcome.Paced = true
 	case session.RetryLater:
 		outcome.Counts = true
+	case session.RetryOnce:
+		outcome.Counts, outcome.Once = true, true
 	}
 	return outcome
 }
