@@ -22,6 +22,7 @@ import (
 type guard struct {
 	sessions store.SessionStore // the real one
 	buffer   store.EventBuffer  // knows how to begin a transaction
+	turn     *turn
 	now      func() time.Time
 
 	mu      sync.Mutex
@@ -97,12 +98,21 @@ func (g *guard) wrote(sessions map[string][]byte) {
 	}
 }
 
+// endStep gives the turn back that a step with a session began with.
+func (g *guard) endStep(ctx context.Context, address string) {
+	if !isJoined(ctx) {
+		g.turn.ended(address)
+	}
+}
+
 // install puts the guard between the library and a device's stores, unless it is there. The device must not be in use.
 func (g *guard) install(device *store.Device) {
 	if _, there := device.Sessions.(guardedSessions); there || device.Sessions == nil {
 		return
 	}
-	g.sessions, g.buffer = device.Sessions, device.EventBuffer
+	g.sessions, g.turn = device.Sessions, newTurn()
+	g.buffer = guardedBuffer{device.EventBuffer, g.turn}
+	device.EventBuffer = g.buffer
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}
 	device.MsgSecrets = noSecrets{device.MsgSecrets}
@@ -114,9 +124,17 @@ type guardedSessions struct {
 	guard *guard
 }
 
-// GetSession implements store.SessionStore.
+// GetSession implements store.SessionStore. It begins a step.
 func (s guardedSessions) GetSession(ctx context.Context, address string) ([]byte, error) {
+	if !isJoined(ctx) {
+		if err := s.guard.turn.take(ctx, address); err != nil {
+			return nil, err
+		}
+	}
 	session, err := s.SessionStore.GetSession(ctx, address)
+	if err != nil {
+		s.guard.endStep(ctx, address)
+	}
 	return session, s.guard.called(err, address)
 }
 
@@ -133,9 +151,9 @@ func (s guardedSessions) GetManySessions(ctx context.Context, addresses []string
 	return sessions, s.guard.called(err, addresses...)
 }
 
-// PutSession implements store.SessionStore. The library calls it for one step with one message, in the transaction of a
-// decryption if it is one.
+// PutSession implements store.SessionStore. It ends a step.
 func (s guardedSessions) PutSession(ctx context.Context, address string, session []byte) error {
+	defer s.guard.endStep(ctx, address)
 	before, err := s.SessionStore.GetSession(ctx, address)
 	if err == nil && before != nil {
 		session, err = keepOtherStates(store.SignalProtobufSerializer.Session, before, session)
@@ -178,9 +196,13 @@ type guardedIdentities struct {
 	guard *guard
 }
 
-// PutIdentity implements store.IdentityStore.
+// PutIdentity implements store.IdentityStore. An error ends a step.
 func (s guardedIdentities) PutIdentity(ctx context.Context, address string, key [32]byte) error {
-	return s.guard.called(s.IdentityStore.PutIdentity(ctx, address, key), address)
+	err := s.IdentityStore.PutIdentity(ctx, address, key)
+	if err != nil {
+		s.guard.endStep(ctx, address)
+	}
+	return s.guard.called(err, address)
 }
 
 // DeleteIdentity implements store.IdentityStore.
@@ -188,9 +210,12 @@ func (s guardedIdentities) DeleteIdentity(ctx context.Context, address string) e
 	return s.guard.called(s.IdentityStore.DeleteIdentity(ctx, address), address)
 }
 
-// IsTrustedIdentity implements store.IdentityStore.
+// IsTrustedIdentity implements store.IdentityStore. A key that is not trusted ends a step.
 func (s guardedIdentities) IsTrustedIdentity(ctx context.Context, address string, key [32]byte) (bool, error) {
 	trusted, err := s.IdentityStore.IsTrustedIdentity(ctx, address, key)
+	if err != nil || !trusted {
+		s.guard.endStep(ctx, address)
+	}
 	return trusted, s.guard.called(err, address)
 }
 

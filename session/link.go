@@ -73,13 +73,14 @@ func (a *Account) newLink(device *store.Device) *link {
 	device.Container = guardedContainer{a.container, l}
 	l.client = whatsmeow.NewClient(device, module{a.library, "Client"})
 	l.wire = l.client
-	l.client.EnableAutoReconnect = false       // the owner reconnects, with limits
-	l.client.DisableLoginAutoReconnect = true  // also when WhatsApp asks for it
-	l.client.SynchronousAck = true             // a message is acknowledged after it was observed
-	l.client.EnableDecryptedEventBuffer = true // decryption in one transaction: without, messages both ways at once get lost
-	l.client.UseRetryMessageStore = true       // recipients may ask again after a restart of ours
-	l.client.RefreshCAT = refuseCAT            // without, the library crashes when it is asked to
-	l.client.ManualHistorySyncDownload = true  // readHistory does
+	l.client.EnableAutoReconnect = false           // the owner reconnects, with limits
+	l.client.DisableLoginAutoReconnect = true      // also when WhatsApp asks for it
+	l.client.SynchronousAck = true                 // a message is acknowledged after it was observed
+	l.client.EnableDecryptedEventBuffer = true     // decryption in one transaction: without, messages both ways at once get lost
+	l.client.UseRetryMessageStore = true           // recipients may ask again after a restart of ours
+	l.client.RefreshCAT = refuseCAT                // without, the library crashes when it is asked to
+	l.client.ManualHistorySyncDownload = true      // readHistory does
+	l.client.SetMaxParallelRetryReceiptHandling(1) // beforeRetry may drop a session that another answer would use
 	l.client.PreRetryCallback = func(receipt *events.Receipt, _ types.MessageID, count int, _ *waE2E.Message) bool {
 		a.beforeRetry(l, receipt, count)
 		return true
