@@ -18,17 +18,14 @@ const due = ` FROM task WHERE account = ? AND class = ? AND state = 'queued'`
 const alone = ` AND NOT EXISTS (SELECT 1 FROM task AS r
 	WHERE r.account = task.account AND r.class = task.class AND r.state = 'running')`
 
-// first holds for messages that no earlier unfinished message to the same number is in front of. Where it is used, the class
+// first holds for messages that no earlier unfinished message to the same contact is in front of. Where it is used, the class
 // is spelt out so that SQLite sees that its index on unfinished messages serves.
 const first = ` AND NOT EXISTS (SELECT 1 FROM task AS e
-	WHERE e.account = task.account AND e.number = task.number AND e.seq < task.seq
+	WHERE e.contact = task.contact AND e.seq < task.seq
 	AND e.class = 'message' AND e.state IN ('queued', 'running'))`
 
-// cold holds for tasks to numbers that never wrote to the account and that it never wrote to. People are kept under the number
-// WhatsApp writes; the one that was asked for may be another form of it.
-const cold = `NOT EXISTS (SELECT 1 FROM contact AS c WHERE c.account = task.account
-	AND c.number IN (task.number, (SELECT k.canonical FROM check_cache AS k WHERE k.account = task.account AND k.number = task.number))
-	AND (c.first_sent_at > 0 OR c.last_heard_at > 0))`
+// cold holds for tasks to people who never wrote to the account and to whom it never wrote.
+const cold = `NOT EXISTS (SELECT 1 FROM chat AS c WHERE c.contact = task.contact AND (c.first_sent_at > 0 OR c.last_heard_at > 0))`
 
 // kept is the class under which the tasks of a class are kept.
 func kept(class task.Class) task.Class {

@@ -13,7 +13,7 @@ import (
 func testStrangers(t *testing.T, open opener) {
 	const stranger, friend = "15550100101", "15550100102"
 	hears := func(s *scene, number string) {
-		require.NoError(s.t, s.tasks.Heard(s.t.Context(), account, number, s.now, s.now))
+		require.NoError(s.t, s.tasks.Heard(s.t.Context(), account, task.Address{Number: number}, s.now, s.now))
 	}
 
 	t.Run("those who wrote are claimed past those who did not", func(t *testing.T) {

@@ -27,8 +27,9 @@ func testAccept(t *testing.T, open opener) {
 		want := task.Task{
 			ID: id, Seq: got.Seq, Account: account, Kind: task.Message, Number: "15550100101", Text: text, MessageID: "3EB0AA",
 			ReturnURL: "http://host/cb?x=1", ForNumber: "15550100100", RequestID: "request", TokenID: "abc",
-			State: task.Queued, Created: s.now, Cold: true,
+			State: task.Queued, Created: s.now, Cold: true, Contact: task.Identity{ID: got.Contact.ID, Phone: "15550100101"},
 		}
+		require.Regexp(t, `^c_[0-9a-f-]{36}$`, got.Contact.ID)
 		require.Empty(t, cmp.Diff(want, got))
 		require.Positive(t, got.Seq)
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -19,6 +20,13 @@ type keepers struct {
 	tasks     task.Keeper
 	callbacks callback.Keeper
 	accounts  session.Keeper
+	people    people
+}
+
+// people is the list of those who want no messages.
+type people interface {
+	OptOut(ctx context.Context, account string, addresses []string, at time.Time) error
+	OptIn(ctx context.Context, account, address string) error
 }
 
 // opener opens an empty ledger for one test.
@@ -28,7 +36,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T) keepers {
 		db := openDB(t, t.TempDir())
-		return keepers{db, db, db}
+		return keepers{db, db, db, db}
 	}
 	for name, test := range map[string]func(*testing.T, opener){
 		"accept": testAccept, "idempotency": testIdempotency,
@@ -37,7 +45,7 @@ func TestContract(t *testing.T) {
 		"confirm": testConfirm, "overdue": testOverdue, "timeline": testTimeline,
 		"requeue and recover": testRequeue, "read": testRead, "sweep": testSweep,
 		"deliver": testDeliver, "record": testRecord, "replay": testReplay, "list callbacks": testListCallbacks,
-		"account": testAccount, "numbers": testNumbers,
+		"account": testAccount, "numbers": testNumbers, "identity": testIdentity,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

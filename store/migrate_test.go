@@ -55,6 +55,71 @@ func TestTheFirstSchemaOpens(t *testing.T) {
 	require.Equal(t, task.Accepted{ID: check.ID, Duplicate: true}, again)
 }
 
+// TestPeopleGetAnIDOfTheirOwn starts from a ledger in which people were known by numbers only.
+func TestPeopleGetAnIDOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, ledgerFile)
+	fillNumbers(t, path)
+	db := openDB(t, dir)
+	require.FileExists(t, path+".schema-8")
+	require.Equal(t, schemaOf(t, openDB(t, t.TempDir())), schemaOf(t, db))
+	s := &scene{keepers: keepers{db, db, db, db}, t: t, now: time.UnixMilli(2_000).UTC()}
+
+	she := s.contact("551155501001")
+	require.Equal(t, task.Contact{
+		Identity:  task.Identity{ID: she.ID, Phone: "5511955501001", LID: herLID},
+		FirstSent: fromMillis(1_000), FirstHeard: fromMillis(1_200), LastHeard: fromMillis(1_300), OptedOut: fromMillis(900),
+	}, she)
+	require.Regexp(t, `^c_00000000-0000-7[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$`, she.ID)
+	require.Equal(t, she, s.contact("5511955501001"))
+	require.Equal(t, she, s.contact(herLID))
+	require.Equal(t, task.Identity{ID: s.contact("15550100103").ID, Phone: "15550100103"}, s.contact("15550100103").Identity, "its LID was told of another one later")
+	require.False(t, s.contact("15550100102").OptedOut.IsZero(), "never asked about")
+
+	tasks := mustList(t, db)
+	require.Len(t, tasks, 3)
+	require.Equal(t, task.Identity{}, tasks[0].Contact, "a login")
+	require.Equal(t, she.Identity, tasks[1].Contact)
+	require.Equal(t, "15550100102", tasks[2].Contact.Phone)
+	known, err := db.CheckedNumbers(t.Context(), session.DefaultAccount, []session.Number{"551155501001", "5511955501001", "15550100109"})
+	require.NoError(t, err)
+	require.Equal(t, map[session.Number]session.Checked{
+		"551155501001": {Number: "551155501001", Verdict: session.Registered, Canonical: "5511955501001", LID: herLID, At: fromMillis(800)},
+		"15550100109":  {Number: "15550100109", Verdict: session.NotRegistered, At: fromMillis(800)},
+	}, known)
+	others, err := db.TextRecipients(t.Context(), account, [32]byte{}, "", time.UnixMilli(1))
+	require.NoError(t, err)
+	require.Equal(t, 1, others, "two forms of one number")
+}
+
+// fillNumbers writes a ledger of the schema in which numbers were keys.
+func fillNumbers(t *testing.T, path string) {
+	t.Helper()
+	steps, err := readSteps(migrations)
+	require.NoError(t, err)
+	pool := openFile(path, writing, 1)
+	defer pool.Close()
+	conn, err := pool.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, migrate(t.Context(), conn, path, steps[:8]))
+	_, err = conn.ExecContext(t.Context(), `INSERT INTO account (id) VALUES ('default');
+		INSERT INTO check_cache VALUES ('default', '551155501001', 'registered', '5511955501001', '100000000000101@lid', 800),
+			('default', '15550100103', 'registered', '15550100103', '100000000000103@lid', 700),
+			('default', '15550100104', 'registered', '15550100104', '100000000000103@lid', 800),
+			('default', '15550100109', 'not_registered', '', '', 800);
+		INSERT INTO contact (account, number, first_sent_at, last_heard_at, first_heard_at) VALUES
+			('default', '5511955501001', 1000, 1200, 1200), ('default', '551155501001', 0, 1300, 1300);
+		INSERT INTO optout VALUES ('default', '551155501001', 900), ('default', '15550100102', 901);
+		INSERT INTO text_sent VALUES ('default', zeroblob(32), '551155501001', 1000), ('default', zeroblob(32), '5511955501001', 1100);
+		INSERT INTO task (id, account, kind, class, number, text, message_id, return_url, for_number, request_hash, request_id, token_id, created)
+			VALUES ('t1', 'default', 'check', 'check', '15550100102', '', '', '', '', '', '', '', 1),
+			('t2', 'default', 'message', 'message', '551155501001', 'hello', '3EB0', '', '', '', '', '', 1),
+			('t3', 'default', 'login', 'control', '', '', '', '', '', '', '', '', 1);`)
+	require.NoError(t, err)
+}
+
 // schemaOf returns how everything in a ledger was made.
 func schemaOf(t *testing.T, db *DB) []string {
 	t.Helper()

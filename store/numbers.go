@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"whatsappd/session"
+	"whatsappd/task"
 )
 
 // CheckedNumbers implements session.Keeper.
@@ -27,8 +29,10 @@ func checkedNumbers(ctx context.Context, q queries, account session.AccountID, n
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryContext(ctx, `SELECT number, verdict, canonical, lid, checked_at FROM check_cache
-		WHERE account = ? AND number IN (SELECT value FROM json_each(?))`, account, string(list))
+	rows, err := q.QueryContext(ctx, `SELECT n.number, n.verdict,
+		CASE n.verdict WHEN ?3 THEN coalesce(c.phone, n.number) ELSE '' END, CASE n.verdict WHEN ?3 THEN coalesce(c.lid, '') ELSE '' END, n.checked_at
+		FROM contact_number AS n JOIN contact AS c ON c.id = n.contact
+		WHERE n.account = ?1 AND n.number IN (SELECT value FROM json_each(?2)) AND n.verdict <> ''`, account, string(list), session.Registered)
 	if err != nil {
 		return nil, err
 	}
@@ -44,23 +48,17 @@ func checkedNumbers(ctx context.Context, q queries, account session.AccountID, n
 	return known, rows.Err()
 }
 
-// A late answer does not replace a newer one.
-const keepChecked = `INSERT INTO check_cache (account, number, verdict, canonical, lid, checked_at) VALUES (?, ?, ?, ?, ?, ?)
-	ON CONFLICT DO UPDATE SET verdict = excluded.verdict, canonical = excluded.canonical, lid = excluded.lid,
-	checked_at = excluded.checked_at WHERE excluded.checked_at >= checked_at`
-
-// KeepChecked implements session.Keeper.
+// KeepChecked implements session.Keeper. A late answer does not replace a newer one.
 func (db *DB) KeepChecked(ctx context.Context, account session.AccountID, answers []session.Checked) error {
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
-		if err := needAccount(ctx, q, string(account)); err != nil {
-			return err
-		}
-		for _, a := range answers {
-			if a.Verdict == session.Unknown {
+	err := db.remap(ctx, func(ctx context.Context, m *mapping) error {
+		for _, answer := range answers {
+			if answer.Verdict == session.Unknown {
 				continue
 			}
-			_, err := q.ExecContext(ctx, keepChecked, account, a.Number, a.Verdict, a.Canonical, a.LID, millis(a.At))
-			if err != nil {
+			if err := m.of(ctx, string(account), answer.At); err != nil {
+				return err
+			}
+			if err := keepChecked(ctx, m, answer); err != nil {
 				return err
 			}
 		}
@@ -72,10 +70,34 @@ func (db *DB) KeepChecked(ctx context.Context, account session.AccountID, answer
 	return nil
 }
 
+// keepChecked keeps one answer, and what it says about who is who. The answer is kept under the number that was asked: that is
+// what is asked again, whether or not it leads to anybody.
+func keepChecked(ctx context.Context, m *mapping, answer session.Checked) error {
+	var newer int
+	err := m.q.QueryRowContext(ctx, `SELECT count(*) FROM contact_number WHERE account = ? AND number = ? AND checked_at > ?`,
+		m.account, answer.Number, millis(answer.At)).Scan(&newer)
+	if err != nil || newer > 0 {
+		return err
+	}
+	if answer.Verdict == session.Registered {
+		who := task.Address{Number: string(cmp.Or(answer.Canonical, answer.Number)), LID: answer.LID}
+		_, err = m.learn(ctx, who, string(answer.Number))
+	} else {
+		_, err = m.need(ctx, string(answer.Number))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = m.q.ExecContext(ctx, `UPDATE contact_number SET verdict = ?, checked_at = ? WHERE account = ? AND number = ?`,
+		answer.Verdict, millis(answer.At), m.account, answer.Number)
+	return err
+}
+
+const checkTimes = `SELECT checked_at FROM contact_number WHERE account = ? AND checked_at >= ? AND checked_at > 0 ORDER BY checked_at`
+
 // CheckTimes implements session.Keeper.
 func (db *DB) CheckTimes(ctx context.Context, account session.AccountID, since time.Time) ([]time.Time, error) {
-	rows, err := db.reads.QueryContext(ctx, `SELECT checked_at FROM check_cache WHERE account = ? AND checked_at >= ? ORDER BY checked_at`,
-		account, millis(since))
+	rows, err := db.reads.QueryContext(ctx, checkTimes, account, millis(since))
 	if err != nil {
 		return nil, fmt.Errorf("read when numbers were checked: %w", err)
 	}

@@ -15,10 +15,10 @@ import (
 func TestActivityCountsWhoWasWrittenToFirstAndWhoAnswered(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, t.TempDir())
-	s := &scene{keepers: keepers{db, db, db}, t: t, now: time.UnixMilli(1_700_000_000_000).UTC()}
+	s := &scene{keepers: keepers{db, db, db, db}, t: t, now: time.UnixMilli(1_700_000_000_000).UTC()}
 	const answers, silent, friend, refused = "15550100101", "15550100102", "15550100103", "15550100104"
 	hears := func(number string) {
-		require.NoError(t, db.Heard(t.Context(), account, number, s.now, s.now))
+		require.NoError(t, db.Heard(t.Context(), account, task.Address{Number: number}, s.now, s.now))
 	}
 	hears(friend)
 	s.now = s.later(time.Minute + 300*time.Millisecond)
@@ -29,7 +29,7 @@ func TestActivityCountsWhoWasWrittenToFirstAndWhoAnswered(t *testing.T) {
 	}
 	s.message(refused)
 	s.finish(s.claimOne(), task.Failure)
-	require.NoError(t, db.Heard(t.Context(), account, answers, s.now.Truncate(time.Second), s.now)) // WhatsApp tells whole seconds
+	require.NoError(t, db.Heard(t.Context(), account, task.Address{Number: answers}, s.now.Truncate(time.Second), s.now)) // WhatsApp tells whole seconds
 	s.now = s.later(time.Minute)
 	hears(friend)
 	s.now = s.later(time.Minute)
@@ -75,20 +75,25 @@ func TestWhoGotATextIsCountedForADayAndForgotten(t *testing.T) {
 	db := openDB(t, t.TempDir())
 	now := time.UnixMilli(1_700_000_000_000).UTC()
 	hash := sha256.Sum256([]byte("hello"))
-	_, err := db.Accept(t.Context(), task.New{Account: account, Kind: task.Message, Number: "1"}, now)
-	require.NoError(t, err)
+	who := func(number string) string {
+		_, err := db.Accept(t.Context(), task.New{Account: account, Kind: task.Message, Number: number}, now)
+		require.NoError(t, err)
+		known, err := db.Contact(t.Context(), account, number)
+		require.NoError(t, err)
+		return known.ID
+	}
 	for i, number := range []string{"1", "2", "2", "3"} {
-		require.NoError(t, db.KeepText(t.Context(), account, hash, number, now.Add(time.Duration(i)*time.Hour)))
+		require.NoError(t, db.KeepText(t.Context(), account, hash, who(number), now.Add(time.Duration(i)*time.Hour)))
 	}
 	count := func(number string, since time.Time) int {
-		got, err := db.TextRecipients(t.Context(), account, hash, number, since)
+		got, err := db.TextRecipients(t.Context(), account, hash, who(number), since)
 		require.NoError(t, err)
 		return got
 	}
 	require.Equal(t, 3, count("4", now.Add(-time.Hour)))
 	require.Equal(t, 2, count("3", now.Add(-time.Hour)), "another try to the same one is none")
 	require.Equal(t, 1, count("4", now.Add(150*time.Minute)))
-	_, err = db.Sweep(t.Context(), now.Add(-time.Hour), now.Add(150*time.Minute))
+	_, err := db.Sweep(t.Context(), now.Add(-time.Hour), now.Add(150*time.Minute))
 	require.NoError(t, err)
 	require.Equal(t, 1, count("4", now.Add(-time.Hour)))
 	require.NoError(t, db.writer.do(t.Context(), func(ctx context.Context, q queries) error {

@@ -27,12 +27,13 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"claim warm":      {claim(task.ClassWarm), 4, []string{"task_lane", "task_running", "task_chat"}},
 		"next warm":       {`SELECT min(not_before)` + workable(task.ClassWarm), 2, []string{"task_lane", "task_chat"}},
 		"release":         {releaseTasks, 3, []string{"task_lane"}},
-		"let one go on":   {releaseChat, 3, []string{"task_chat", "check_cache_canonical"}},
-		"contact":         {oneContact, 2, []string{"SEARCH contact USING PRIMARY KEY (account=? AND number=?)", "SEARCH optout USING PRIMARY KEY (account=? AND number=?)", "check_cache_canonical (account=? AND canonical=?)"}},
+		"let one go on":   {releaseChat, 3, []string{"task_chat (contact=?)"}},
+		"contact":         {oneContact, 2, []string{"SEARCH contact_number USING PRIMARY KEY (account=? AND number=?)", "SEARCH contact USING INDEX sqlite_autoindex_contact_3 (account=? AND lid=?)", "SEARCH h USING PRIMARY KEY (contact=?)", "SEARCH o USING PRIMARY KEY (contact=?)"}},
+		"find a contact":  {findContact, 2, []string{"SEARCH contact_number USING PRIMARY KEY (account=? AND number=?)", "(account=? AND lid=?)"}},
 		"same text":       {textRecipients, 4, []string{"PRIMARY KEY (account=? AND hash=?)"}},
 		"forget texts":    {forgetTexts, 2, []string{"text_sent_at"}},
-		"new chats":       {newChats, 2, []string{"contact_sent"}},
-		"replies":         {replies, 2, []string{"contact_heard"}},
+		"new chats":       {newChats, 2, []string{"chat_sent"}},
+		"replies":         {replies, 2, []string{"chat_heard"}},
 		"failures":        {failures, 2, []string{"task_finished"}},
 		"claim control":   {claim(task.ClassControl), 4, []string{"task_lane", "task_running"}},
 		"next message":    {`SELECT min(not_before)` + workable(task.ClassMessage), 2, []string{"task_lane", "task_chat"}},
@@ -43,6 +44,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"finish":          {finishTask, 15, []string{"sqlite_autoindex_task_1"}},
 		"confirm":         {confirmTasks, 6, []string{"task_receipt"}},
 		"overdue":         {overdueTasks, 4, []string{"task_unconfirmed"}},
+		"check times":     {checkTimes, 2, []string{"contact_number_at"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,9 +53,18 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 				require.Contains(t, plan, index)
 			}
 			require.NotContains(t, plan, "SCAN task")
+			require.NotContains(t, plan, "SCAN contact")
 			require.NotContains(t, plan, "SCAN callback")
 			require.NotContains(t, plan, "TEMP B-TREE")
 		})
+	}
+}
+
+func TestAMergeSearchesForWhatItMoves(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	for _, statement := range mergeContacts() {
+		require.NotContains(t, planOf(t, db, statement, 2), "SCAN", statement)
 	}
 }
 

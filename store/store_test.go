@@ -19,7 +19,7 @@ func TestWhatIsKeptIsThereAfterAReopen(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "with space", "100%#?")
 	db := openDB(t, dir)
-	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db} })
+	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db, db} })
 	id := s.message("15550100101")
 	require.NoError(t, db.Close())
 	require.Equal(t, id, ids(mustList(t, openDB(t, dir)))[0])
@@ -214,7 +214,7 @@ func TestADamagedLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db := openDB(t, dir)
-	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db} })
+	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db, db} })
 	for range 200 {
 		s.message("15550100101")
 	}

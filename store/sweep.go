@@ -18,8 +18,8 @@ const deleteTasks = `DELETE FROM task WHERE seq IN (SELECT t.seq FROM task AS t
 const blankTexts = `UPDATE task SET text = '' WHERE seq IN (SELECT t.seq FROM task AS t
 	WHERE t.finished > 0 AND t.text <> '' AND t.finished < ? ORDER BY t.finished LIMIT ?)`
 
-const forgetTexts = `DELETE FROM text_sent WHERE (account, hash, number) IN
-	(SELECT account, hash, number FROM text_sent WHERE at < ? LIMIT ?)`
+const forgetTexts = `DELETE FROM text_sent WHERE (account, hash, contact) IN
+	(SELECT account, hash, contact FROM text_sent WHERE at < ? LIMIT ?)`
 
 // Sweep implements task.Keeper. The rows it returns are tasks; a task that is deleted takes its callback with it.
 func (db *DB) Sweep(ctx context.Context, deleteBefore, blankBefore time.Time) (int, error) {

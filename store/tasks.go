@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -13,13 +14,16 @@ import (
 	"whatsappd/task"
 )
 
+// taskColumns tells of the contact what is known of it now, whatever was known when the task ran.
 const taskColumns = `seq, id, account, kind, number, text, message_id, return_url, for_number, request_id, token_id,
 	state, attempt, maybe_sent, not_before, reason, waited_ms, canonical, lid, delivery, delivered_by, delivery_at, warnings,
-	verdict, code, wa_code, retry_at, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold`
+	verdict, code, wa_code, retry_at, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold,
+	coalesce(contact, ''), coalesce((SELECT phone FROM contact AS c WHERE c.id = task.contact), ''),
+	coalesce((SELECT lid FROM contact AS c WHERE c.id = task.contact), '')`
 
 const insertTask = `INSERT INTO task (id, account, kind, class, number, text, message_id, return_url, for_number,
-	idem_key, request_hash, request_id, token_id, created)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?)
+	idem_key, request_hash, request_id, token_id, created, lid, contact)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, nullif(?, ''))
 	ON CONFLICT (account, idem_key) WHERE idem_key IS NOT NULL DO NOTHING`
 
 // Accept implements task.Keeper.
@@ -29,19 +33,25 @@ func (db *DB) Accept(ctx context.Context, w task.New, now time.Time) (task.Accep
 		return task.Accepted{}, fmt.Errorf("accept a task: %w", err)
 	}
 	accepted := task.Accepted{ID: task.ID(id.String())}
-	err = db.writer.do(ctx, func(ctx context.Context, q queries) error {
-		if err := needAccount(ctx, q, w.Account); err != nil {
+	err = db.remap(ctx, func(ctx context.Context, m *mapping) (err error) {
+		if err := m.of(ctx, w.Account, now); err != nil {
 			return err
 		}
-		result, err := q.ExecContext(ctx, insertTask, accepted.ID, w.Account, w.Kind, w.Kind.Class(), w.Number, w.Text,
-			w.MessageID, w.ReturnURL, w.ForNumber, w.IdempotencyKey, w.RequestHash, w.RequestID, w.TokenID, millis(now))
+		contact := "" // logins and logouts have none
+		if address := cmp.Or(w.Number, w.LID); address != "" {
+			if contact, err = m.need(ctx, address); err != nil {
+				return err
+			}
+		}
+		result, err := m.q.ExecContext(ctx, insertTask, accepted.ID, w.Account, w.Kind, w.Kind.Class(), w.Number, w.Text,
+			w.MessageID, w.ReturnURL, w.ForNumber, w.IdempotencyKey, w.RequestHash, w.RequestID, w.TokenID, millis(now), w.LID, contact)
 		if err != nil {
 			return err
 		}
 		if inserted, err := result.RowsAffected(); err != nil || inserted == 1 {
 			return err
 		}
-		accepted, err = earlier(ctx, q, w)
+		accepted, err = earlier(ctx, m.q, w)
 		return err
 	})
 	if err != nil {
@@ -64,9 +74,9 @@ func earlier(ctx context.Context, q queries, w task.New) (task.Accepted, error) 
 
 // Finish implements task.Keeper. A task that does not exist is an error, and then none of the ends is committed.
 func (db *DB) Finish(ctx context.Context, ends []task.Finished) error {
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+	err := db.remap(ctx, func(ctx context.Context, m *mapping) error {
 		for _, end := range ends {
-			if err := finish(ctx, q, end); err != nil {
+			if err := finish(ctx, m, end); err != nil {
 				return fmt.Errorf("task %s: %w", end.Task.ID, err)
 			}
 		}
@@ -83,21 +93,21 @@ const finishTask = `UPDATE task SET state = ?, verdict = ?, code = ?, detail = ?
 	maybe_sent = max(maybe_sent, ?), waited_ms = max(waited_ms, ?),
 	canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?,
 	delivery_at = CASE WHEN delivery < ?11 THEN ?12 ELSE delivery_at END, delivery = max(delivery, ?11), wa_code = ?13, retry_at = ?14
-	WHERE id = ?15 AND state IN ('queued', 'running') RETURNING seq, account, kind, coalesce(nullif(canonical, ''), number)`
+	WHERE id = ?15 AND state IN ('queued', 'running') RETURNING seq, account, kind, number, coalesce(contact, '')`
 
 // finish ends one task, with everything that follows from it.
-func finish(ctx context.Context, q queries, end task.Finished) error {
-	t := end.Task
+func finish(ctx context.Context, m *mapping, end task.Finished) error {
+	q, t := m.q, end.Task
 	if t.State != task.Done && t.State != task.Failed {
 		return fmt.Errorf("%q is not an end", t.State)
 	}
 	var seq int64
-	var account, number string
+	var account, number, contact string
 	var kind task.Kind
 	err := q.QueryRowContext(ctx, finishTask, t.State, t.Verdict, t.Code, t.Detail, millis(t.Finished),
 		t.MaybeSent, t.Waited.Milliseconds(), t.Canonical, t.LID, codes(t.Warnings), t.Delivery, millis(t.DeliveryAt),
 		t.WACode, millis(t.RetryAt), t.ID).
-		Scan(&seq, &account, &kind, &number)
+		Scan(&seq, &account, &kind, &number, &contact)
 	if errors.Is(err, sql.ErrNoRows) {
 		return alreadyFinal(ctx, q, t.ID)
 	}
@@ -118,9 +128,20 @@ func finish(ctx context.Context, q queries, end task.Finished) error {
 		}
 	}
 	if kind == task.Message && t.Verdict == task.Yes {
-		return firstSent(ctx, q, account, number, t.Finished)
+		m.account, m.at = account, t.Finished
+		return wrote(ctx, m, t, contact, number)
 	}
 	return nil
+}
+
+// wrote keeps that a message went out: who got it, as far as that is known better than before, and that it is no stranger now.
+func wrote(ctx context.Context, m *mapping, t task.Task, contact, number string) (err error) {
+	if t.Canonical != "" {
+		if contact, err = m.learn(ctx, task.Address{Number: t.Canonical, LID: t.LID}, number); err != nil {
+			return err
+		}
+	}
+	return firstSent(ctx, m.q, m.account, contact, t.Finished)
 }
 
 // alreadyFinal tells a task that has ended before from one that does not exist.
@@ -211,7 +232,8 @@ func scanTask(row interface{ Scan(...any) error }) (t task.Task, err error) {
 	err = row.Scan(&t.Seq, &t.ID, &t.Account, &t.Kind, &t.Number, &t.Text, &t.MessageID, &t.ReturnURL, &t.ForNumber,
 		&t.RequestID, &t.TokenID, &t.State, &t.Attempt, &t.MaybeSent, moment{&t.NotBefore}, &t.Reason, &waited,
 		&t.Canonical, &t.LID, &t.Delivery, &t.DeliveredBy, moment{&t.DeliveryAt}, codesInto{&t.Warnings},
-		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold)
+		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold,
+		&t.Contact.ID, &t.Contact.Phone, &t.Contact.LID)
 	t.Waited = time.Duration(waited) * time.Millisecond
 	return t, err
 }

@@ -76,7 +76,7 @@ func then(changes ...func(context.Context, queries) error) func(context.Context,
 }
 
 func orphan(ctx context.Context, q queries) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO contact (account, number) VALUES ('nobody', '1')`)
+	_, err := q.ExecContext(ctx, `INSERT INTO chat (contact, account) VALUES ('nobody', 'nobody')`)
 	return err
 }
 
@@ -251,7 +251,7 @@ func TestManyCallersOfAllKinds(t *testing.T) {
 			for j := range 10 {
 				number := strconv.Itoa(15550100000 + i)
 				_, err := db.Accept(t.Context(), task.New{Account: account, Kind: task.Check, Number: number, ReturnURL: "http://host/cb"}, now)
-				errs := []error{err, db.Heard(t.Context(), account, number, now, now)}
+				errs := []error{err, db.Heard(t.Context(), account, task.Address{Number: number}, now, now)}
 				tasks, err := db.Claim(t.Context(), account, task.ClassCheck, now, 3)
 				errs = append(errs, err)
 				for _, c := range tasks {

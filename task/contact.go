@@ -7,8 +7,23 @@ import (
 	"time"
 )
 
-// Contact is what is known of a number. Times are zero for never.
+// Address is how WhatsApp names a person: by number, by LID, or both. What is not known is empty.
+type Address struct {
+	Number string // digits
+	LID    string // such as 123456789012345@lid
+}
+
+// Identity is who somebody is: our own name, and WhatsApp's addresses as far as they are known.
+type Identity struct {
+	ID    string // never changes, but for a contact that turns out to be another one: see docs/storage.md
+	Phone string // digits, as WhatsApp writes them once it was asked
+	LID   string
+}
+
+// Contact is what is known of a person. Times are zero for never.
 type Contact struct {
+	Identity
+
 	FirstSent  time.Time // when the account first wrote to it
 	FirstHeard time.Time // when the account first heard of it: later than it was written, if the account was away
 	LastHeard  time.Time
@@ -27,11 +42,11 @@ type Activity struct {
 
 // unwanted ends a message to somebody who wants none.
 func (l *Lane) unwanted(ctx context.Context, t Task) (Outcome, bool, error) {
-	contact, err := l.keeper.Contact(ctx, l.opts.Account, t.Number)
+	contact, err := l.keeper.Contact(ctx, l.opts.Account, t.Contact.ID)
 	if err != nil || contact.OptedOut.IsZero() {
 		return Outcome{}, false, err
 	}
-	return Never(codeOptedOut, "the number is on the opt-out list"), true, nil
+	return Never(codeOptedOut, "the recipient is on the opt-out list"), true, nil
 }
 
 // repeated warns of a text that many strangers got within a day, or ends its message when the policy says so. WhatsApp is said
@@ -42,7 +57,7 @@ func (l *Lane) repeated(ctx context.Context, t *Task, now time.Time) (Outcome, b
 		return Outcome{}, false, nil
 	}
 	hash := sha256.Sum256([]byte(t.Text))
-	others, err := l.keeper.TextRecipients(ctx, l.opts.Account, hash, t.Number, now.Add(-day))
+	others, err := l.keeper.TextRecipients(ctx, l.opts.Account, hash, t.Contact.ID, now.Add(-day))
 	if err != nil {
 		return Outcome{}, false, err
 	}
@@ -52,5 +67,5 @@ func (l *Lane) repeated(ctx context.Context, t *Task, now time.Time) (Outcome, b
 			return Never(codeSameText, fmt.Sprintf("%d strangers got the same text within a day", others)), true, nil
 		}
 	}
-	return Outcome{}, false, l.keeper.KeepText(context.WithoutCancel(ctx), l.opts.Account, hash, t.Number, now)
+	return Outcome{}, false, l.keeper.KeepText(context.WithoutCancel(ctx), l.opts.Account, hash, t.Contact.ID, now)
 }

@@ -19,7 +19,7 @@ func TestTheSameTextToManyStrangersIsAWarning(t *testing.T) {
 	t.Parallel()
 	play(t, func(o *task.Options, _ *hands) { o.Pace = task.Policy{SameText: 3} }, func(s *scene) {
 		warned := func(id task.ID) bool { return len(s.ledger.get(id).Warnings) > 0 }
-		require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
+		require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "friend"}, time.Now()))
 		for i := range 3 {
 			id := s.text(fmt.Sprint(i), "offer")
 			s.pass(time.Second)
@@ -58,7 +58,7 @@ func TestTheSameTextToManyStrangersCanBeRefused(t *testing.T) {
 func TestNobodyWhoOptedOutGetsAMessage(t *testing.T) {
 	t.Parallel()
 	play(t, paced, func(s *scene) {
-		require.NoError(t, s.lane.Heard(t.Context(), "1", time.Now()))
+		require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "1"}, time.Now()))
 		require.NoError(t, s.lane.Paired(t.Context(), time.Now()))
 		s.ledger.optOut("1")
 		out, waits := s.message("1"), s.message("2")

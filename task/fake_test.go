@@ -46,7 +46,7 @@ func (l *ledger) Accept(_ context.Context, w task.New, now time.Time) (task.Acce
 		return task.Accepted{}, l.failing
 	}
 	t := &task.Task{
-		ID: task.ID(fmt.Sprint("t", len(l.tasks)+1)), Seq: int64(len(l.tasks) + 1), Account: w.Account, Kind: w.Kind, Number: w.Number,
+		ID: task.ID(fmt.Sprint("t", len(l.tasks)+1)), Seq: int64(len(l.tasks) + 1), Account: w.Account, Kind: w.Kind, Number: w.Number, Contact: task.Identity{ID: w.Number},
 		Text: w.Text, MessageID: w.MessageID, ReturnURL: w.ReturnURL, ForNumber: w.ForNumber, State: task.Queued, Created: now,
 	}
 	l.tasks = append(l.tasks, t)
@@ -230,7 +230,8 @@ func (l *ledger) release(now time.Time, which func(*task.Task) bool) {
 	}
 }
 
-func (l *ledger) Heard(_ context.Context, _, number string, at, now time.Time) error {
+func (l *ledger) Heard(_ context.Context, _ string, from task.Address, at, now time.Time) error {
+	number := from.Number
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.heard[number] = at

@@ -125,9 +125,9 @@ func (l *Lane) Accept(ctx context.Context, w New) (Accepted, error) {
 	return accepted, err
 }
 
-// Heard notes that a number wrote to the account: it is no stranger any more.
-func (l *Lane) Heard(ctx context.Context, number string, at time.Time) error {
-	if err := l.keeper.Heard(ctx, l.opts.Account, number, at, l.opts.Now()); err != nil {
+// Heard notes that somebody wrote to the account, who is no stranger any more.
+func (l *Lane) Heard(ctx context.Context, from Address, at time.Time) error {
+	if err := l.keeper.Heard(ctx, l.opts.Account, from, at, l.opts.Now()); err != nil {
 		return err
 	}
 	l.bells.ring(ClassMessage)

@@ -34,7 +34,7 @@ func TestFriendsPassStrangersWhoWaitForAReasonOfTheirOwn(t *testing.T) {
 				paced(o, h)
 				o.Pace.ColdPerDay = 1
 			}, func(s *scene) {
-				require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
+				require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "friend"}, time.Now()))
 				hold(s)
 				until, before := time.Now().Add(2*time.Minute), len(s.hands.tried())
 				first := s.message("1")
@@ -67,7 +67,7 @@ func TestAReasonOfTheAccountHoldsFriendsToo(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			play(t, func(o *task.Options, _ *hands) { o.Pace = policy }, func(s *scene) {
-				require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
+				require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "friend"}, time.Now()))
 				s.message("0")
 				s.pass(time.Second)
 				held := s.message("1")
@@ -90,7 +90,7 @@ func TestAStrangerWhoWritesIsOneNoLonger(t *testing.T) {
 		other := s.message("2")
 		s.pass(time.Minute)
 		require.Empty(t, s.hands.tried())
-		require.NoError(t, s.lane.Heard(t.Context(), "1", time.Now()))
+		require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "1"}, time.Now()))
 		s.pass(10 * time.Second)
 		require.Equal(t, []string{"1", "1"}, numbers(s.hands.tried()))
 		require.Equal(t, []task.ID{first, second}, []task.ID{s.hands.tried()[0].ID, s.hands.tried()[1].ID}, "in order")
@@ -117,7 +117,7 @@ func TestALockThatEndsEarlyLetsStrangersGoInOrder(t *testing.T) {
 func TestALockOutlivesARestartAndAgesNobody(t *testing.T) {
 	t.Parallel()
 	play(t, paced, func(s *scene) {
-		require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
+		require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "friend"}, time.Now()))
 		s.hands.lock(time.Now().Add(48 * time.Hour))
 		for i := range 3 {
 			s.message(fmt.Sprint(i))
@@ -144,7 +144,7 @@ func TestAFriendWhoseMessageFailsAgesWhileStrangersWait(t *testing.T) {
 		paced(o, h)
 		h.send = func(task.Task) task.Outcome { return task.Later("network_uncertain", "no answer", 0) }
 	}, func(s *scene) {
-		require.NoError(t, s.lane.Heard(t.Context(), "friend", time.Now()))
+		require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: "friend"}, time.Now()))
 		s.hands.lock(time.Now().Add(48 * time.Hour))
 		s.message("1")
 		bad := s.message("friend")

@@ -83,6 +83,7 @@ type New struct {
 	Account        string
 	Kind           Kind
 	Number         string // digits; the recipient or the number to check
+	LID            string // of a message without Number: the recipient's LID
 	Text           string // the message, byte for byte
 	MessageID      string // WhatsApp's ID for the message, fixed before the first try
 	ReturnURL      string // where the outcome goes; empty for none
@@ -105,8 +106,9 @@ type Task struct {
 	Seq       int64 // order of acceptance, never reused
 	Account   string
 	Kind      Kind
-	Number    string
-	Text      string // blanked 24 h after the end
+	Number    string   // as asked; empty for a message to a LID
+	Contact   Identity // of a check or message: whose number it is, by what is known now
+	Text      string   // blanked 24 h after the end
 	MessageID string
 	ReturnURL string
 	ForNumber string
@@ -122,7 +124,7 @@ type Task struct {
 	Cold      bool          // of a message: a first contact as things stand: neither side ever wrote to the other
 
 	Canonical   string      // of a message: the number WhatsApp delivers to; empty until it was looked up
-	LID         string      // of a message: the recipient's other address; empty when unknown
+	LID         string      // of a message: the address WhatsApp was given; empty until one was found
 	Delivery    Delivery    // of a message: how far it got
 	DeliveredBy ConfirmedBy // of a message: the best device that confirmed it
 	DeliveryAt  time.Time   // when Delivery last grew
@@ -209,7 +211,7 @@ type Keeper interface {
 	// Accept keeps new work. ErrIdempotency, ErrFull and ErrStopping are told apart.
 	Accept(ctx context.Context, w New, now time.Time) (Accepted, error)
 	// Claim takes up to max due tasks of a class in order of acceptance, marks them running and counts the attempt. A message
-	// is not due while an earlier one to the same number is unfinished. At most one message runs per account.
+	// is not due while an earlier one to the same contact is unfinished. At most one message runs per account.
 	Claim(ctx context.Context, account string, class Class, now time.Time, max int) ([]Task, error)
 	// NextDue returns when the earliest queued task of a class is due; false when there is none.
 	NextDue(ctx context.Context, account string, class Class, now time.Time) (time.Time, bool, error)
@@ -227,15 +229,16 @@ type Keeper interface {
 	Pace(ctx context.Context, account string) (PaceState, error)
 	// KeepPace replaces the account's pace.
 	KeepPace(ctx context.Context, account string, p PaceState) error
-	// Contact returns what is known of a number, in all its forms; the zero value when nothing is.
-	Contact(ctx context.Context, account, number string) (Contact, error)
-	// TextRecipients counts the other numbers that got a text as a first contact since a time. hash stands for the text.
-	TextRecipients(ctx context.Context, account string, hash [32]byte, number string, since time.Time) (int, error)
-	// KeepText records that a number gets a text as a first contact. Sweep forgets it with the texts.
-	KeepText(ctx context.Context, account string, hash [32]byte, number string, at time.Time) error
-	// Heard records that a number wrote to the account. Queued messages to it that waited as first contacts (see ReasonSettling)
-	// are due now, as by Release.
-	Heard(ctx context.Context, account, number string, at, now time.Time) error
+	// Contact returns what is known of the person behind an address: a number in any of its forms, a LID, or a contact's ID. The
+	// zero value when nothing is.
+	Contact(ctx context.Context, account, address string) (Contact, error)
+	// TextRecipients counts the other contacts that got a text as a first contact since a time. hash stands for the text.
+	TextRecipients(ctx context.Context, account string, hash [32]byte, contact string, since time.Time) (int, error)
+	// KeepText records that a contact gets a text as a first contact. Sweep forgets it with the texts.
+	KeepText(ctx context.Context, account string, hash [32]byte, contact string, at time.Time) error
+	// Heard records that somebody wrote to the account, and that the addresses are one person's. Queued messages to it that waited
+	// as first contacts (see ReasonSettling) are due now, as by Release.
+	Heard(ctx context.Context, account string, from Address, at, now time.Time) error
 	// Confirm keeps what a device of a recipient said of messages, and returns how many it concerned: receipts of messages that
 	// are no task's are none. Task.Delivery never goes back.
 	Confirm(ctx context.Context, c Confirmation) (int, error)

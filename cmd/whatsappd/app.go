@@ -135,10 +135,8 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 			}
 		}
 	case session.MessageReceived:
-		if event.From == "" {
-			break
-		}
-		if err := a.lane.Heard(ctx, string(event.From), event.At); err != nil {
+		from := task.Address{Number: string(event.From), LID: event.LID}
+		if err := a.lane.Heard(ctx, from, event.At); err != nil {
 			return err
 		}
 	case session.MessageConfirmed:
