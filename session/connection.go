@@ -60,6 +60,7 @@ func (o *owner) connect(ctx context.Context, l *link, then func(ctx context.Cont
 		if l.wire.IsConnected() {
 			l.wire.Disconnect()
 		}
+		l.requests.forget()
 		err := l.wire.ConnectContext(alive)
 		if errors.Is(err, whatsmeow.ErrAlreadyConnected) {
 			return nil

@@ -22,6 +22,8 @@ type link struct {
 	wire   wire // the client
 	guard  *guard
 
+	requests requests // for messages again
+
 	// The owner's.
 	number Number // empty until paired
 	device types.JID
@@ -81,9 +83,8 @@ func (a *Account) newLink(device *store.Device) *link {
 	l.client.RefreshCAT = refuseCAT                // without, the library crashes when it is asked to
 	l.client.ManualHistorySyncDownload = true      // readHistory does
 	l.client.SetMaxParallelRetryReceiptHandling(1) // beforeRetry may drop a session that another answer would use
-	l.client.PreRetryCallback = func(receipt *events.Receipt, _ types.MessageID, count int, _ *waE2E.Message) bool {
-		a.beforeRetry(l, receipt, count)
-		return true
+	l.client.PreRetryCallback = func(receipt *events.Receipt, message types.MessageID, count int, _ *waE2E.Message) bool {
+		return a.beforeRetry(l, receipt, message, count)
 	}
 	a.dialer.equip(l.client)
 	l.client.AddEventHandlerWithSuccessStatus(func(event any) bool { return a.handle(l, event) })

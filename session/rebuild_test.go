@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,4 +86,30 @@ func TestReconnectsDoNotShowTheAccountOnlineNorReadMessages(t *testing.T) {
 	}
 	require.NotZero(t, receipts)
 	require.Zero(t, w.sim.Counters().Noted["chatstate"])
+}
+
+func TestARequestForAMessageThatComesTwiceIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair()
+	const rounds = 3
+	for _, fault := range []simulator.Fault{
+		{At: "receipt", Do: "twice", Account: ana}, {At: "open", Do: "fail", Peer: bea, Times: rounds},
+	} {
+		_, err := w.sim.AddFaults(fault)
+		require.NoError(t, err)
+	}
+	sent, err := w.send(bea, "hello")
+	require.NoError(t, err)
+	w.read(bea, 1)
+	w.wait("the receipt for the message", func() bool {
+		return slices.ContainsFunc(confirmed(w, sent.ID), func(c session.MessageConfirmed) bool { return c.Kind == session.ConfirmDelivered })
+	})
+	w.isCalm()
+	counters := w.sim.Counters()
+	require.Zero(t, counters.DecryptFailed)
+	require.Zero(t, counters.Replayed)
+	require.EqualValues(t, rounds, w.account.Counts().AskedAgain)
+	require.Equal(t, 1+rounds, counters.Messages)
+	require.GreaterOrEqual(t, counters.Faults["receipt twice"], rounds)
 }
