@@ -9,10 +9,11 @@ SEEDS ?= 20
 SEED ?= 0
 SOAK ?= 1h
 KILL ?= 5m
+FAULT ?=
 MESSAGES ?= 5000
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile soak flat lint fuzz interop bench image clean
+.PHONY: build run test hostile soak faults faults-long flat lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -31,6 +32,12 @@ hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $
 
 soak: ## the daemon under load on a bad network, killed every $(KILL), for $(SOAK)
 	cd cmd/whatsappd && go test -timeout 24h -run TestEveryTaskEndsOnce -hostile $(HOSTILE) -seed $(SEED) -soak $(SOAK) -soak-rate 20 -soak-kill $(KILL)
+
+faults: ## kill -9, power cuts, full disks, dead networks and the like, and what was lost: nothing; FAULT=F5 picks one
+	go run ./faults -set quick -seed $(SEED) -only "$(FAULT)"
+
+faults-long: ## the same faults more often and for longer
+	go run ./faults -set long -seed $(SEED) -only "$(FAULT)"
 
 flat: ## what 500 reconnects and $(MESSAGES) messages leave behind: nothing
 	cd session && go test -timeout 1h -count 1 -run TestReconnectsLeaveNothingBehind -reconnects 500

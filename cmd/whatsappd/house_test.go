@@ -56,6 +56,7 @@ func house() map[string][]string {
 		"task":          {},
 		"simulator":     {},
 		"interop":       {"simulator"},
+		"faults":        {"simulator"},
 		"callback":      {"session", "task"},
 		"notify":        {"session"},
 		"httpapi":       {"errcode", "session", "callback", "task"},

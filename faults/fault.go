@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fault is one thing that goes wrong. Quick and long are how often it is done in either set; 0 leaves it out.
+type fault struct {
+	id, name    string
+	quick, long int
+	run         func(*trial)
+}
+
+// faults are all of them, those that take long first, so that they do not end last.
+func faults() []fault {
+	return []fault{
+		{"F1", "kill -9 at random instants", 100, 200, killAtRandom},
+		{"F5/ext4", "power cut", 6, 50, powerCutExt4},
+		{"F5/xfs", "power cut", 6, 50, powerCutXFS},
+		{"F6", "power cut while the schema changes", 6, 30, powerCutMigration},
+		{"F7", "power cut right after pairing", 6, 30, powerCutPairing},
+	}
+}
+
+// cycles is how often a fault is done in a set, 0 when it is not part of it.
+func (f fault) cycles(set string) int {
+	if set == "long" {
+		return f.long
+	}
+	return f.quick
+}
+
+// choose returns the faults of a set, or those that were named: F5 is F5/ext4 and F5/xfs.
+func choose(set, only string) ([]fault, error) {
+	if set != "quick" && set != "long" {
+		return nil, fmt.Errorf("the set is quick or long, not %q", set)
+	}
+	var chosen []fault
+	if only == "" {
+		for _, f := range faults() {
+			if f.cycles(set) > 0 {
+				chosen = append(chosen, f)
+			}
+		}
+		return chosen, nil
+	}
+	for id := range strings.SplitSeq(only, ",") {
+		found := find(strings.TrimSpace(id))
+		if len(found) == 0 {
+			return nil, fmt.Errorf("no fault %q runs here; docs/reliability.md names the tests of those that do not", id)
+		}
+		chosen = append(chosen, found...)
+	}
+	return chosen, nil
+}
+
+// find returns the faults with a number, or the one with a number and a kind.
+func find(id string) (found []fault) {
+	for _, f := range faults() {
+		if strings.EqualFold(f.id, id) || strings.HasPrefix(strings.ToUpper(f.id), strings.ToUpper(id)+"/") {
+			found = append(found, f)
+		}
+	}
+	return found
+}
