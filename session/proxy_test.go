@@ -105,7 +105,7 @@ func TestEverythingGoesThroughTheProxy(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) *testProxy{"http": httpProxy, "socks5": socksProxy} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, simulator.Options{LiveVersion: 1})
+			w := newWorld(t, simulator.Options{WebVersion: 1})
 			p := start(t)
 			w.opts.Proxy = p.url
 			w.pair()

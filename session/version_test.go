@@ -12,7 +12,7 @@ import (
 
 func TestTheLiveVersionIsReadFromThePage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{LiveVersion: int(store.GetWAVersion()[2]) + 4321})
+	w := newWorld(t, simulator.Options{WebVersion: store.GetWAVersion()[2] + 4321})
 	w.pair()
 	w.wait("told that it is behind", func() bool { return len(notices(w)) == 1 })
 	require.Equal(t, []string{session.NoticeBehind}, notices(w))

@@ -26,6 +26,8 @@ type DeviceInfo struct {
 	// Linked is true for a client that paired, false for a virtual device.
 	Linked    bool `json:"linked"`
 	Connected bool `json:"connected"`
+	// Version is what a client announced at its last login, such as 2.3000.1035000000; empty before the first.
+	Version string `json:"version,omitempty"`
 	// Waiting is how many stanzas the client has not acknowledged.
 	Waiting int `json:"waiting"`
 }
@@ -72,7 +74,7 @@ func (a *account) info() AccountInfo {
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.devices)) {
 		d := a.devices[id]
-		info.Devices = append(info.Devices, DeviceInfo{ID: id, Linked: d.linked(), Connected: d.conn != nil, Waiting: len(d.waiting)})
+		info.Devices = append(info.Devices, DeviceInfo{ID: id, Linked: d.linked(), Connected: d.conn != nil, Version: d.version, Waiting: len(d.waiting)})
 	}
 	return info
 }

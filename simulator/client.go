@@ -32,6 +32,11 @@ func (c *Client) Counters(ctx context.Context) (Counters, error) {
 	return get[Counters](ctx, c, "/v1/counters")
 }
 
+// SetWebVersion changes the revision of the newest web client: see [Server.SetWebVersion].
+func (c *Client) SetWebVersion(ctx context.Context, revision uint32) error {
+	return c.post(ctx, "/v1/web-version", webVersionRequest{Revision: revision})
+}
+
 // AddAccount adds an account, or changes one.
 func (c *Client) AddAccount(ctx context.Context, spec AccountSpec) error {
 	return c.post(ctx, "/v1/accounts", spec)

@@ -34,6 +34,7 @@ type conn struct {
 	loggedOut atomic.Bool
 	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs.
 	lidAddressing bool
+	version       string // of the protocol, as the client announced it
 	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
 	active bool
 	// offline is how many stanzas waited for the client when it became active, offlineSent how many of them it was sent.

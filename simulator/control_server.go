@@ -48,6 +48,17 @@ func (c *Control) quiet(r *http.Request) (quietness, error) {
 	return quietness{c.Server.WaitQuiet(ctx) == nil}, nil
 }
 
+// webVersionRequest says which web client is the newest.
+type webVersionRequest struct {
+	// Revision is the last part of its version, such as 1035000000; 0 takes the page away that tells it.
+	Revision uint32 `json:"revision"`
+}
+
+func (c *Control) setWebVersion(_ *http.Request, in webVersionRequest) (done, error) {
+	c.Server.SetWebVersion(in.Revision)
+	return ok(nil)
+}
+
 // restartRequest says how long the server is away.
 type restartRequest struct {
 	// Pause is how long new connections are refused, up to 30s.

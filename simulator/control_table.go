@@ -16,6 +16,7 @@ func (c *Control) calls() []controlCall {
 			waitParam("wait for an event to tell of")),
 		ask("GET /v1/quiet", "Wait until virtual devices have dealt with everything they were sent.", c.quiet,
 			waitParam("for how long at most")),
+		act("POST /v1/web-version", "Say which revision of WhatsApp's own web client is the newest, as its page tells clients that look.", c.setWebVersion),
 		act("POST /v1/restart", "Cut every connection, refuse new ones for a while, then listen again on the same port.", c.restart),
 
 		// Accounts: control_accounts.go.

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -18,6 +19,8 @@ func (c *conn) admit(payload *waWa6.ClientPayload) {
 		return
 	}
 	number := strconv.FormatUint(payload.GetUsername(), 10)
+	version := payload.GetUserAgent().GetAppVersion()
+	c.version = fmt.Sprintf("%d.%d.%d", version.GetPrimary(), version.GetSecondary(), version.GetTertiary())
 	c.s.login(c, number, payload.GetDevice(), payload.GetLidDbMigrated())
 }
 
@@ -46,7 +49,7 @@ func (s *Server) letIn(c *conn, number string, id uint32) {
 		return
 	}
 	older := d.conn
-	d.conn, d.inFlight = c, 0
+	d.conn, d.inFlight, d.version = c, 0, c.version
 	c.device.Store(d)
 	success := successNode(d, time.Now())
 	s.scheduleEnd(c, d)

@@ -61,6 +61,7 @@ type device struct {
 	waiting  []*waiting // stanzas for the client, in order, until it acknowledged them
 	inFlight int        // how many of them, from the first on, were sent on the present connection
 	conn     *conn      // the connection it is logged in on, nil while away
+	version  string     // of the protocol, as it announced at its last login
 
 	available bool                  // it says its user is there
 	watching  map[*account]struct{} // whose presence it wants to hear of

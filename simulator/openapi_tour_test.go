@@ -23,6 +23,7 @@ import (
 func controlExamples() map[string]string {
 	return map[string]string{
 		"POST /v1/restart":                      `{"pause":"10ms"}`,
+		"POST /v1/web-version":                  `{"revision":1035000000}`,
 		"POST /v1/accounts":                     `{"number":"4915100000001","name":"Bea","companions":1,"behaviour":{"receipts":"read","read_after":"100ms","reply":"thanks"}}`,
 		"POST /v1/accounts/range":               `{"like":{"number":"49152000","unregistered":true},"count":100}`,
 		"POST /v1/accounts/{number}/behaviour":  `{"receipts":"read","keywords":{"price":"It is free."},"types":true}`,
@@ -108,6 +109,7 @@ func TestOpenAPIDocumentIsTrue(t *testing.T) {
 
 	o.call("GET /v1/openapi.json", "/v1/openapi.json")
 	o.call("GET /v1/info", "/v1/info")
+	o.call("POST /v1/web-version", "/v1/web-version")
 	o.call("POST /v1/accounts", "/v1/accounts")
 	o.call("POST /v1/accounts/range", "/v1/accounts/range")
 	o.call("GET /v1/accounts", "/v1/accounts")

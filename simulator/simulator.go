@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,9 +24,9 @@ type Options struct {
 	// several servers must share one root, as tests do: the client library trusts one root per process. Empty: the key of
 	// the state file, or a new one.
 	RootPrivate string
-	// LiveVersion is the revision of the web client that the page at / tells, which clients compare with their own. 0: there is
-	// no such page.
-	LiveVersion int
+	// WebVersion is the revision of WhatsApp's own web client that the page at / tells, which clients compare with their own. 0:
+	// there is no such page. [Server.SetWebVersion] changes it.
+	WebVersion uint32
 	// Logger receives what happens, without secrets. Default: nothing is logged.
 	Logger *slog.Logger
 
@@ -94,6 +95,7 @@ type Server struct {
 	faults    faults
 	feed      feed
 	media     mediaStore
+	web       atomic.Uint32 // the revision that the page tells
 
 	mu        sync.Mutex
 	directory directory
@@ -129,6 +131,7 @@ func New(opts Options) (*Server, error) {
 		linkRate:  linkRate{},
 		dirty:     make(chan struct{}, 1),
 	}
+	s.web.Store(opts.WebVersion)
 	s.faults.dice = newDice(opts.Hostile, opts.Seed)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.load(); err != nil {

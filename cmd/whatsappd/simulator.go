@@ -21,13 +21,14 @@ type simulatorCommand struct {
 }
 
 type simulatorRunCommand struct {
-	Addr    string `default:"127.0.0.1:8100" placeholder:"ADDRESS" help:"Where clients connect. Default: 127.0.0.1:8100."`
-	Control string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Where the control API listens. Default: 127.0.0.1:8090."`
-	State   string `placeholder:"FILE" help:"Keep everything in this file. Without it all is forgotten at the end."`
-	JSON    bool   `name:"json" help:"Print the addresses and the root key as one line of JSON, and nothing else."`
-	Quiet   bool   `short:"q" help:"Do not show the chats."`
-	Hostile int    `default:"0" placeholder:"0-100" help:"How bad the network is, 0 to 100: delays, drops, doubled and late stanzas, other orders, reconnects. Default: 0."`
-	Seed    uint64 `placeholder:"NUMBER" help:"Repeat the mischief of an earlier hostile run, which printed this seed. Default: a new one."`
+	Addr       string `default:"127.0.0.1:8100" placeholder:"ADDRESS" help:"Where clients connect. Default: 127.0.0.1:8100."`
+	Control    string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Where the control API listens. Default: 127.0.0.1:8090."`
+	State      string `placeholder:"FILE" help:"Keep everything in this file. Without it all is forgotten at the end."`
+	JSON       bool   `name:"json" help:"Print the addresses and the root key as one line of JSON, and nothing else."`
+	Quiet      bool   `short:"q" help:"Do not show the chats."`
+	Hostile    int    `default:"0" placeholder:"0-100" help:"How bad the network is, 0 to 100: delays, drops, doubled and late stanzas, other orders, reconnects. Default: 0."`
+	WebVersion uint32 `default:"0" placeholder:"REVISION" help:"The newest revision of WhatsApp's web client, which clients compare with theirs. Default: none is told."`
+	Seed       uint64 `placeholder:"NUMBER" help:"Repeat the mischief of an earlier hostile run, which printed this seed. Default: a new one."`
 }
 
 // Run runs the simulator alone.
@@ -40,7 +41,7 @@ func (c *simulatorRunCommand) Run(ctx context.Context, term terminal, cli *comma
 			return err
 		}
 	}
-	sim, err := simulator.New(simulator.Options{Addr: c.Addr, StateFile: c.State, Hostile: c.Hostile, Seed: c.Seed})
+	sim, err := simulator.New(simulator.Options{Addr: c.Addr, StateFile: c.State, Hostile: c.Hostile, Seed: c.Seed, WebVersion: c.WebVersion})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ It goes on showing both sides of every chat. Flags of "whatsappd simulator", whi
   --state=FILE       keep everything in this file; else all is forgotten at the end
   --hostile=0-100    how bad the network is
   --seed=NUMBER      repeat the mischief of an earlier hostile run
+  --web-version=N    the newest revision of WhatsApp's web client, for clients that compare theirs
   --json             print addresses and root key as one line of JSON, and nothing else
   --quiet            do not show the chats
 
