@@ -64,7 +64,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 		return nil, err
 	}
 	work.account = a.account
-	guard, err := callback.NewGuard(cfg.Callback.Allow, a.ownAddresses)
+	guard, err := newGuard(cfg, log, a.ownAddresses)
 	if err != nil {
 		return nil, err
 	}

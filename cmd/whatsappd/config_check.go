@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"whatsappd/callback"
 )
 
 // check says what is wrong with one value that has the right type. Its errors complete the sentence "key …".
@@ -183,12 +185,8 @@ func checkURL(text string, schemes ...string) error {
 }
 
 func checkAllowed(text string) error {
-	for _, entry := range Secret(text).list() {
-		if strings.Contains(entry, "://") || strings.ContainsFunc(entry, unicode.IsSpace) {
-			return fmt.Errorf("must be hosts, host:port, addresses or networks such as 10.0.0.0/8, separated by commas, not %q", entry)
-		}
-	}
-	return nil
+	_, err := callback.NewGuard(Secret(text).list(), nil)
+	return err
 }
 
 // clock is the form of a time of day.

@@ -150,3 +150,66 @@ func TestNoFileNamesOneMachinesPaths(t *testing.T) {
 		require.Empty(t, machine.FindString(string(content)), name)
 	}
 }
+
+// callers are the files that may make an HTTP client or use the library's own, and whom it talks to. Return URLs are reached by the
+// first one only: it is the one that asks the guard.
+func callers() map[string]string {
+	return map[string]string{
+		"callback/client.go":       "return URLs, through the guard",
+		"notify/slack.go":          "Slack",
+		"session/dial.go":          "WhatsApp, through the proxy of the settings",
+		"session/version.go":       "WhatsApp, by the same way",
+		"simulator/client.go":      "the simulator's control API",
+		"cmd/whatsappd/client.go":  "the daemon, for the commands of an operator",
+		"cmd/whatsappd/inspect.go": "the daemon, for its health check",
+		"simulator/connection.go":  "nobody: the simulator takes web sockets from every origin",
+	}
+}
+
+// callsOut finds what opens connections over HTTP past the given clients, or trusts every certificate.
+func callsOut(file *ast.File) (found []string) {
+	pointers := map[ast.Expr]bool{}
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.StarExpr: // to hold a client that was given is fine
+			pointers[node.X] = true
+		case *ast.Ident:
+			if node.Name == "InsecureSkipVerify" {
+				found = append(found, node.Name)
+			}
+		case *ast.SelectorExpr:
+			of, isName := node.X.(*ast.Ident)
+			calls := []string{"Client", "Transport", "DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm"}
+			if isName && of.Name == "http" && slices.Contains(calls, node.Sel.Name) && !pointers[node] {
+				found = append(found, "http."+node.Sel.Name)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func TestReturnURLsAreReachedThroughOneClient(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			path := strings.TrimPrefix(p.ImportPath, "whatsappd/") + "/" + name
+			if callers()[path] == "" {
+				require.Empty(t, callsOut(file), "%s talks HTTP on its own; take the client that is there, or say in this test whom it talks to", path)
+			}
+		}
+	}
+	for source, want := range map[string][]string{
+		`var c http.Client`:                               {"http.Client"},
+		`var c = &http.Client{Transport: new(own)}`:       {"http.Client"},
+		`func f(c *http.Client) { _, _ = http.Get("x") }`: {"http.Get"},
+		`var c = tls.Config{InsecureSkipVerify: true}`:    {"InsecureSkipVerify"},
+		`type t struct { client *http.Client }`:           nil,
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "sample.go", "package sample\n"+source, 0)
+		require.NoError(t, err)
+		require.Equal(t, want, callsOut(file), source)
+	}
+}

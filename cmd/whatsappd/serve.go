@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -109,6 +110,22 @@ func newNotifier(cfg Config, log *slog.Logger, screen *notify.Terminal) *notify.
 		})
 	}
 	return notify.New(screen, slack, log)
+}
+
+// newGuard builds the judge of return URLs, and says what it lets through that it otherwise would not.
+func newGuard(cfg Config, log *slog.Logger, own func() []netip.AddrPort) (*callback.Guard, error) {
+	guard, err := callback.NewGuard(cfg.Callback.Allow, own)
+	if err != nil {
+		return nil, fmt.Errorf("callback.allow: %w", err)
+	}
+	if len(cfg.Callback.Allow) > 0 {
+		log.Info("return URLs may be private where callback.allow lists them", "allow", cfg.Callback.Allow)
+	}
+	if wide := guard.Wide(); len(wide) > 0 {
+		log.Warn("DANGER: callback.allow opens nearly everything that this machine reaches to whoever has a token; list hosts or narrow networks",
+			"networks", wide)
+	}
+	return guard, nil
 }
 
 // newSender builds the delivery of callbacks.
