@@ -23,6 +23,7 @@ import (
 // Options is what the API needs beside the things it serves.
 type Options struct {
 	Tokens      []string // what callers show; at least one
+	PerMinute   int      // tasks that one token may ask for in a minute; 0 is no limit
 	Version     string
 	Account     session.AccountID
 	MetricsOpen bool          // /metrics without a token, on a loopback listener
@@ -80,6 +81,7 @@ type API struct {
 	log       *slog.Logger
 	tokens    atomic.Pointer[tokens]
 	guesses   guesses
+	rates     *rates
 	tasks     tasks
 	ledger    ledger
 	account   account
@@ -113,7 +115,7 @@ func New(opts Options, tasks tasks, ledger ledger, account account, callbacks ca
 	gin.SetMode(gin.ReleaseMode)
 	a := &API{
 		opts: opts, log: opts.Logger, tasks: tasks, ledger: ledger, account: account,
-		callbacks: callbacks, policy: policy, metrics: metrics, engine: gin.New(),
+		callbacks: callbacks, policy: policy, metrics: metrics, engine: gin.New(), rates: newRates(opts.PerMinute),
 	}
 	a.SetTokens(opts.Tokens)
 	if err := a.engine.SetTrustedProxies(nil); err != nil {

@@ -46,17 +46,21 @@ type world struct {
 	optedOut map[string]time.Time
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, changes ...func(*httpapi.Options)) *world {
 	t.Helper()
 	w := &world{t: t, log: &safeBuffer{}, now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), optedOut: map[string]time.Time{}}
 	w.status = session.Status{Account: "default", State: session.Online, Since: w.now, Number: "4917600000001", LID: "123"}
 	guard, err := callback.NewGuard([]string{"127.0.0.1:9000"}, ownAddresses)
 	require.NoError(t, err)
-	w.api, err = httpapi.New(httpapi.Options{
+	options := httpapi.Options{
 		GuessDelay: time.Nanosecond,
 		Tokens:     []string{"another-token-of-some-length", token}, Version: "v1", Account: "default", Logger: slog.New(slog.NewJSONHandler(w.log, nil)),
 		Now: func() time.Time { return w.now },
-	}, w, w, w, w, guard, http.NotFoundHandler())
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	w.api, err = httpapi.New(options, w, w, w, w, guard, http.NotFoundHandler())
 	require.NoError(t, err)
 	server := httptest.NewServer(w.api.Handler())
 	t.Cleanup(server.Close)
@@ -404,6 +408,7 @@ func TestFailuresBelowHaveTheirAnswers(t *testing.T) {
 		{task.ErrIdempotency, 409, 409, false},
 		{task.ErrFull, 503, 507, true},
 		{task.ErrStopping, 503, 503, true},
+		{task.ErrQueueFull, 503, 503, true},
 		{io.ErrUnexpectedEOF, 500, 500, false},
 	} {
 		w := newWorld(t)
@@ -452,6 +457,33 @@ func TestTenLogInsADay(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, res.StatusCode, body)
 	w.now = w.now.Add(25 * time.Hour)
 	res, _ = w.call("POST", "/ws/login/http://host/", auth)
+	require.Equal(t, http.StatusAccepted, res.StatusCode)
+}
+
+func TestATokenMayAskForSoManyTasksAMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *httpapi.Options) { o.PerMinute = 3 })
+	const path = "/ws/check/4915112345678/http://host/"
+	for range 3 {
+		res, _ := w.call("POST", path, auth)
+		require.Equal(t, http.StatusAccepted, res.StatusCode)
+	}
+	res, body := w.call("POST", path, auth)
+	require.Equal(t, http.StatusTooManyRequests, res.StatusCode)
+	require.Equal(t, "20", res.Header.Get("Retry-After"))
+	require.Contains(t, body, `{"status":"failed","message":"Too many tasks with this token: nothing was accepted.`)
+	res, body = w.post(`{"kind":"check","to":"4915112345678"}`)
+	require.Equal(t, http.StatusTooManyRequests, res.StatusCode)
+	require.Contains(t, body, `"code":"too_many_tasks"`)
+	res, _ = w.call("POST", "/ws/check/1/http://host/", auth)
+	require.Equal(t, http.StatusBadRequest, res.StatusCode, "what is wrong is told first")
+	res, _ = w.call("GET", "/v1/status", auth)
+	require.Equal(t, http.StatusOK, res.StatusCode, "who only looks is not limited")
+	require.Equal(t, 3, w.count())
+	res, _ = w.call("POST", path, "Authorization: Token token=another-token-of-some-length")
+	require.Equal(t, http.StatusAccepted, res.StatusCode, "another caller")
+	w.now = w.now.Add(20 * time.Second)
+	res, _ = w.call("POST", path, auth)
 	require.Equal(t, http.StatusAccepted, res.StatusCode)
 }
 

@@ -85,6 +85,7 @@ func (a *API) authorize(c *gin.Context) {
 		c.Abort()
 		return
 	}
+	keepConnection(c.Request.Context())
 	c.Set(keyToken, id)
 }
 

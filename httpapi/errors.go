@@ -42,6 +42,12 @@ func invalid(err error) *problem {
 	return refusal(http.StatusBadRequest, "invalid", err.Error())
 }
 
+func tooManyTasks(after time.Duration) *problem {
+	p := refusal(http.StatusTooManyRequests, "too_many_tasks", "Too many tasks with this token: nothing was accepted. Try again later; an operator sets the limit with limit.per_minute")
+	p.after = after
+	return p
+}
+
 // answers is how failures of the packages below are told. What is not in it is internal.
 func answers(err error, ws bool) *problem {
 	full := http.StatusInsufficientStorage
@@ -55,6 +61,7 @@ func answers(err error, ws bool) *problem {
 		{task.ErrIdempotency, refusal(http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key")},
 		{task.ErrFull, refusal(full, "disk_full", "The disk is full: nothing was accepted. Free some space")},
 		{task.ErrStopping, errStopping},
+		{task.ErrQueueFull, refusal(http.StatusServiceUnavailable, "queue_full", "Too many tasks wait already: nothing was accepted. Try again later; an operator sets the limit with limit.queue")},
 		{task.ErrNotFound, refusal(http.StatusNotFound, "no_such_task", "There is no such task")},
 		{callback.ErrNotFound, refusal(http.StatusNotFound, "no_such_callback", "There is no such callback")},
 		{callback.ErrNotDead, refusal(http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed")},

@@ -9,15 +9,39 @@ import (
 	"time"
 )
 
+// Limits bounds what clients can make a server hold. See [connections].
+type Limits struct {
+	Connections int           // at once; default 1,000
+	Header      time.Duration // for a request's line and headers to arrive; default 10 s
+}
+
 // Server serves HTTP with limits that a slow or hostile client cannot stretch.
-type Server struct{ http *http.Server }
+type Server struct {
+	http   *http.Server
+	limits Limits
+}
 
 // NewServer makes a server.
-func NewServer(handler http.Handler, log *slog.Logger) *Server {
-	return &Server{&http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
+func NewServer(handler http.Handler, limits Limits, log *slog.Logger) *Server {
+	if limits.Connections == 0 {
+		limits.Connections = 1000
+	}
+	if limits.Header == 0 {
+		limits.Header = 10 * time.Second
+	}
+	return &Server{limits: limits, http: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+				defer c.answered()
+			}
+			handler.ServeHTTP(w, r)
+		}),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, c)
+		},
+		ReadHeaderTimeout: limits.Header,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute, // with what the handler takes: a client may not read its answer
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    1 << 20, // a message of 65,536 characters, escaped, must fit into the path
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -37,7 +61,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, grace time.Du
 			_ = s.http.Close() // whoever is left is cut off
 		}
 	})
-	err := s.http.Serve(listener)
+	err := s.http.Serve(newConnections(listener, s.limits.Connections, unreadMost))
 	if !stop() {
 		<-stopped
 	}

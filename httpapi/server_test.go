@@ -17,14 +17,14 @@ import (
 )
 
 // serve runs a handler in a Server until stop is called; ended gives what Serve returned.
-func serve(t *testing.T, handler http.Handler, grace time.Duration) (address string, stop context.CancelFunc, ended chan error) {
+func serve(t *testing.T, handler http.Handler, grace time.Duration, limits ...httpapi.Limits) (address string, stop context.CancelFunc, ended chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
 	ended = make(chan error, 1)
-	server := httpapi.NewServer(handler, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	server := httpapi.NewServer(handler, append(limits, httpapi.Limits{})[0], slog.New(slog.NewTextHandler(t.Output(), nil)))
 	go func() { ended <- server.Serve(ctx, listener, grace) }()
 	return listener.Addr().String(), stop, ended
 }
@@ -78,6 +78,34 @@ func TestServerThatIsStoppedBeforeItBeganEnds(t *testing.T) {
 	_, stop, ended := serve(t, http.NotFoundHandler(), time.Minute)
 	stop()
 	require.NoError(t, <-ended)
+}
+
+func TestARequestWithARightTokenGivesWayToNobody(t *testing.T) {
+	t.Parallel()
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, func(o *httpapi.Options) {
+		o.Now = func() time.Time {
+			close(reached) // asked once, by the one call
+			<-goOn
+			return time.Now()
+		}
+	})
+	w.address, _, _ = serve(t, w.api.Handler(), time.Second, httpapi.Limits{Connections: 3})
+	answered := make(chan int)
+	go func() {
+		res, _ := w.call("POST", "/ws/check/4915112345678/http://host/", auth)
+		answered <- res.StatusCode
+	}()
+	<-reached
+	for range 20 {
+		conn, err := net.Dial("tcp", w.address)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "POST /ws/")
+		require.NoError(t, err)
+	}
+	close(goOn)
+	require.Equal(t, http.StatusAccepted, <-answered)
 }
 
 func TestOddRequestsOnTheWireAreRefusedAndTakeNoWork(t *testing.T) {

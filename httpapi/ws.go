@@ -155,6 +155,9 @@ func (a *API) accept(c *gin.Context, w task.New) (task.Accepted, error) {
 	if !printable(key) {
 		return task.Accepted{}, invalid(errors.New("the Idempotency-Key must be up to 255 printable ASCII characters"))
 	}
+	if wait := a.rates.wait(c.GetString(keyToken), a.opts.Now()); wait > 0 {
+		return task.Accepted{}, tooManyTasks(wait)
+	}
 	w.Account = string(a.opts.Account)
 	w.ForNumber = string(a.account.Status().Number)
 	w.IdempotencyKey, w.RequestHash = key, requestHash(w)

@@ -20,6 +20,7 @@ type Options struct {
 	Retention            time.Duration // finished tasks are kept so long; default 168 h
 	BlankAfter           time.Duration // the text of finished messages is kept so long; default 24 h
 	DeliveryTimeout      time.Duration // a message that no device confirmed for so long is marked; default 10 min
+	MaxQueued            int           // tasks that are not finished, beyond which ErrQueueFull is told; 0 is no limit
 
 	Report   func(Task) *Callback // what a finished task tells its caller; nil for nothing
 	Finished func()               // called after every commit that may hold callbacks
@@ -83,6 +84,7 @@ type Lane struct {
 	log    *slog.Logger
 
 	bells *bells
+	room  *room
 	gate  *semaphore.Weighted // of two: messages and checks take one each while they work, a log-out takes both
 
 	// Of the messages' goroutine alone.
@@ -109,6 +111,7 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 		opts: opts, keeper: keeper, worker: worker,
 		log:      opts.Logger.With("account", opts.Account),
 		bells:    newBells(ClassControl, ClassMessage, ClassCheck),
+		room:     &room{most: opts.MaxQueued, keeper: keeper, now: opts.Now, taken: opts.MaxQueued},
 		gate:     semaphore.NewWeighted(2),
 		batch:    batch{size: opts.BatchSize, most: opts.BatchSize},
 		absences: map[Class]absence{},
@@ -116,9 +119,15 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 }
 
 // Accept keeps new work and wakes the queue that works it. The answer is given after the commit. ErrIdempotency, ErrFull and
-// ErrStopping are the keeper's.
+// ErrStopping are the keeper's; ErrQueueFull comes before the keeper is asked.
 func (l *Lane) Accept(ctx context.Context, w New) (Accepted, error) {
+	if err := l.room.take(ctx, w.Kind); err != nil {
+		return Accepted{}, err
+	}
 	accepted, err := l.keeper.Accept(ctx, w, l.opts.Now())
+	if err != nil || accepted.Duplicate {
+		l.room.giveBack()
+	}
 	if err == nil && !accepted.Duplicate {
 		l.bells.ring(w.Kind.Class())
 	}

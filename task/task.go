@@ -202,6 +202,9 @@ var ErrNotFound = errors.New("no such task")
 // ErrFull is returned when the disk is full: nothing was accepted.
 var ErrFull = errors.New("the disk is full")
 
+// ErrQueueFull is returned when too many tasks wait: nothing was accepted.
+var ErrQueueFull = errors.New("too many tasks wait")
+
 // ErrStopping is returned when the ledger no longer takes work.
 var ErrStopping = errors.New("stopping")
 

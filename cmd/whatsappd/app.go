@@ -38,12 +38,13 @@ type app struct {
 	sender   *callback.Sender
 	api      *httpapi.API
 	listener net.Listener
+	limits   httpapi.Limits
 	watch    func(session.Event) // the sandbox looks on; nil otherwise
 }
 
 // newApp builds the daemon. What was opened is closed again when a later step fails.
 func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Terminal) (_ *app, err error) {
-	a := &app{log: log}
+	a := &app{log: log, limits: httpapi.Limits{Connections: connectionsMost(cfg, log)}}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -77,6 +78,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 		FailWhenDisconnected: cfg.Task.WhenDisconnected == "fail",
 		Pace:                 cfg.Pace.policy(),
 		Retention:            cfg.Task.Retention,
+		MaxQueued:            cfg.Limit.Queue,
 		DeliveryTimeout:      cfg.Task.DeliveryTimeout,
 		Report:               callback.Report,
 		Finished:             a.sender.Wake,
@@ -85,6 +87,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 	}, a.db, work)
 	a.api, err = httpapi.New(httpapi.Options{
 		Tokens:      cfg.tokens(),
+		PerMinute:   cfg.Limit.PerMinute,
 		Version:     version,
 		Logger:      log,
 		Account:     session.DefaultAccount,
@@ -155,7 +158,7 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 // connection, and the operators' messages last.
 func (a *app) Run(ctx context.Context) error {
 	defer a.close()
-	server := httpapi.NewServer(a.api.Handler(), a.log)
+	server := httpapi.NewServer(a.api.Handler(), a.limits, a.log)
 	a.log.Info("listening", "address", a.listener.Addr().String())
 
 	parts := newParts(ctx)

@@ -20,6 +20,7 @@ type Config struct {
 	Protocol  protocolConfig  `yaml:"protocol"`
 	Device    deviceConfig    `yaml:"device"`
 	Callback  callbackConfig  `yaml:"callback"`
+	Limit     limitConfig     `yaml:"limit"`
 	Slack     slackConfig     `yaml:"slack"`
 	Proxy     string          `yaml:"proxy"` // for everything that goes to WhatsApp
 	Simulator simulatorConfig `yaml:"simulator"`
@@ -67,6 +68,13 @@ type callbackConfig struct {
 	Authorization Secret   `yaml:"authorization"` // a fixed header for receivers
 }
 
+// limitConfig bounds what callers can ask for.
+type limitConfig struct {
+	Connections int `yaml:"connections"` // at once, of all clients together
+	PerMinute   int `yaml:"per_minute"`  // tasks of one token; 0 is no limit
+	Queue       int `yaml:"queue"`       // tasks that are not finished; 0 is no limit
+}
+
 type slackConfig struct {
 	Token   Secret `yaml:"token"`
 	Channel string `yaml:"channel"`
@@ -96,6 +104,7 @@ func defaultConfig() Config {
 		Reconnect: reconnectConfig{MaxPause: 5 * time.Minute, ReplacedPause: 30 * time.Second},
 		Protocol:  protocolConfig{LiveVersion: "off"},
 		Device:    deviceConfig{Name: "whatsappd"},
+		Limit:     limitConfig{Connections: 1000, PerMinute: 300_000, Queue: 100_000},
 		Slack:     slackConfig{Channel: "whatsapp_services"},
 		Log:       logConfig{Level: "info", Format: "auto"},
 	}

@@ -271,8 +271,11 @@ func durationForm(cache bool) string {
 
 // leastOf is the smallest number a key takes.
 func leastOf(key string) int {
-	if key == "pairing.rounds" || key == "pace.same_text" {
+	switch key {
+	case "pairing.rounds", "pace.same_text", "limit.per_minute", "limit.queue":
 		return 0
+	case "limit.connections":
+		return 10 // one for each of those that ask for health and figures, and some for callers
 	}
 	return 1
 }

@@ -44,6 +44,7 @@ func TestDefaultsAreThePromisedOnes(t *testing.T) {
 	require.Equal(t, "whatsappd", cfg.Device.Name)
 	require.Equal(t, "whatsapp_services", cfg.Slack.Channel)
 	require.Equal(t, logConfig{Level: "info", Format: "auto"}, cfg.Log)
+	require.Equal(t, limitConfig{Connections: 1000, PerMinute: 300_000, Queue: 100_000}, cfg.Limit)
 	require.False(t, cfg.Pace.Off)
 }
 
@@ -74,6 +75,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 		"reconnect.max_pause": "2m", "reconnect.replaced_pause": "1m", "protocol.live_version": "use",
 		"device.name": "office", "callback.allow": "hook:8080, 10.0.0.0/8", "callback.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
 		"callback.authorization": "Bearer x", "slack.token": "xoxb-1", "slack.channel": "ops", "slack.api_url": "http://127.0.0.1:1/",
+		"limit.connections": "20", "limit.per_minute": "10", "limit.queue": "30",
 		"proxy": "socks5://u:p@127.0.0.1:1", "simulator.addr": "127.0.0.1:8100", "simulator.root_key": strings.Repeat("0f", 32),
 		"log.level": "warn", "log.format": "text",
 	}
@@ -123,6 +125,8 @@ func TestMistakesNameKeyPlaceAndForm(t *testing.T) {
 		"a negative duration":                  {set: "task.max_age=-1s", wants: "must be a duration above zero"},
 		"a negative cache":                     {set: "check.cache_positive=-1s", wants: "or 0 to turn it off"},
 		"a number that is none":                {set: "pace.per_day=many", wants: `must be a whole number from 1, not "many"`},
+		"hardly any connections":               {set: "limit.connections=9", wants: `must be a whole number from 10, not "9"`},
+		"a negative queue":                     {set: "limit.queue=-1", wants: "must be a whole number from 0"},
 		"negative rounds":                      {set: "pairing.rounds=-1", wants: "must be a whole number from 0"},
 		"neither true nor false":               {set: "pace.off=yes", wants: "must be true or false"},
 		"an unknown choice":                    {set: "task.when_disconnected=drop", wants: `must be wait or fail, not "drop"`},

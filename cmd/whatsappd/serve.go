@@ -112,6 +112,18 @@ func newNotifier(cfg Config, log *slog.Logger, screen *notify.Terminal) *notify.
 	return notify.New(screen, slack, log)
 }
 
+// connectionsMost is how many connections clients may have: as the settings say, but no more than half of the handles that the
+// system allows. The other half is for files, WhatsApp and callbacks.
+func connectionsMost(cfg Config, log *slog.Logger) int {
+	var handles syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &handles); err != nil || handles.Cur/2 >= uint64(cfg.Limit.Connections) {
+		return cfg.Limit.Connections
+	}
+	most := max(1, int(handles.Cur/2))
+	log.Warn("the system allows few open files; fewer connections are taken than limit.connections says", "open_files", handles.Cur, "connections", most)
+	return most
+}
+
 // newGuard builds the judge of return URLs, and says what it lets through that it otherwise would not.
 func newGuard(cfg Config, log *slog.Logger, own func() []netip.AddrPort) (*callback.Guard, error) {
 	guard, err := callback.NewGuard(cfg.Callback.Allow, own)
