@@ -400,6 +400,6 @@ func TestCertificatesAreAlwaysVerifiedAndNoProxyIsAsked(t *testing.T) {
 	server.Config.ErrorLog = nil
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	_, err = client.Post(server.URL, "application/json", nil) //nolint:bodyclose // there is none
+	_, err = client.Post(server.URL, "application/json", nil)
 	require.ErrorContains(t, err, "certificate")
 }

@@ -69,6 +69,8 @@ var meanings = map[string]Meaning{
 	"no_passkey_wanted":    {Request, false, "begin a pairing"},
 	"not_from_here":        {Request, false, "ask from the daemon's own machine"},
 	"too_many_logins":      {Account, true, "try again tomorrow"},
+	"too_many_tasks":       {Request, true, "wait as long as Retry-After says"},
+	"queue_full":           {Library, true, "wait until some tasks have ended"},
 	"disk_full":            {Library, true, "free some space"},
 	"internal":             {Library, true, "read the log under the request id"},
 }
