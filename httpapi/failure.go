@@ -38,6 +38,8 @@ func taskFailure(t task.Task, account session.Status) *Failure {
 		failure.WACode = t.WACode
 	}
 	switch {
+	case arrivedLate(t):
+		failure.Retryable, failure.Hint = false, "do not send it again: it arrived"
 	case t.State == task.Queued && t.NotBefore.After(t.Created):
 		failure.RetryAt = at(t.NotBefore)
 	case waits && code == account.Reason:
@@ -47,4 +49,9 @@ func taskFailure(t task.Task, account session.Status) *Failure {
 		failure.Retryable = failure.Retryable || !t.RetryAt.IsZero()
 	}
 	return &failure
+}
+
+// arrivedLate tells whether a message arrived although its task had ended otherwise.
+func arrivedLate(t task.Task) bool {
+	return !t.Finished.IsZero() && t.Verdict != task.Yes && t.Delivery >= task.DeliveryDelivered
 }

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,6 +48,13 @@ func TestATaskTellsWhatFollowsFromItsFailure(t *testing.T) {
 			task: task.Task{State: task.Failed, Code: "rejected_403", WACode: 403},
 			want: &httpapi.Failure{Scope: "recipient", WACode: 403, Hint: "repeat it once at retry_at; without one, not at all"},
 		},
+		"it arrived after all": {
+			task: task.Task{
+				State: task.Failed, Verdict: task.Failure, Code: "network_uncertain", Finished: start,
+				Delivery: task.DeliveryDelivered, DeliveredBy: task.ByPhone, MaybeSent: true,
+			},
+			want: &httpapi.Failure{Scope: "network", Hint: "do not send it again: it arrived"},
+		},
 		"no phone was linked": {
 			task: task.Task{State: task.Done, Verdict: task.NotPerformed, Code: "not_paired"},
 			want: &httpapi.Failure{Scope: "account", Hint: "pair, then ask again"},
@@ -62,6 +70,7 @@ func TestATaskTellsWhatFollowsFromItsFailure(t *testing.T) {
 			var answer httpapi.TaskAnswer
 			require.NoError(t, json.Unmarshal([]byte(body), &answer))
 			require.Equal(t, row.want, answer.Failure, body)
+			require.Equal(t, row.task.Delivery > 0 && row.task.State == task.Failed, slices.Contains(answer.Warnings, task.WarnArrivedLate))
 		})
 	}
 }

@@ -87,9 +87,15 @@ func taskAnswer(t task.Task, account session.Status) TaskAnswer {
 	answer.Canonical, answer.LID = t.Canonical, t.LID
 	if t.Kind == task.Message {
 		answer.Delivery, answer.DeliveryAt, answer.DeliveredBy = t.Delivery.String(), at(t.DeliveryAt), string(t.DeliveredBy)
+		if t.Delivery == task.DeliveryAccepted && t.MaybeSent {
+			answer.Delivery = "uncertain"
+		}
 		answer.Warnings = t.Warnings
 		if t.DeliveredBy == task.ByCompanion {
 			answer.Warnings = append(slices.Clip(answer.Warnings), task.WarnCompanionOnly)
+		}
+		if arrivedLate(t) {
+			answer.Warnings = append(slices.Clip(answer.Warnings), task.WarnArrivedLate)
 		}
 	}
 	return answer

@@ -20,15 +20,16 @@ func (s *scene) sent(number string) task.ID {
 	return id
 }
 
-// confirm lets a device of the recipient say something of the message to a number.
-func (s *scene) confirm(number string, kind task.ConfirmationKind, device uint16) {
+// confirm lets a device of the recipient say something of the message to a number, and returns what waits in vain by that.
+func (s *scene) confirm(number string, kind task.ConfirmationKind, device uint16) []task.Task {
 	s.t.Helper()
 	s.now = s.later(time.Second)
-	count, err := s.tasks.Confirm(s.t.Context(), task.Confirmation{
+	count, queued, err := s.tasks.Confirm(s.t.Context(), task.Confirmation{
 		Account: account, MessageIDs: []string{"3EB0" + number}, Kind: kind, Device: device, At: s.now,
 	})
 	require.NoError(s.t, err)
 	require.Equal(s.t, 1, count)
+	return queued
 }
 
 func testConfirm(t *testing.T, open opener) {
@@ -56,6 +57,33 @@ func testConfirm(t *testing.T, open opener) {
 		end.Task.Delivery, end.Task.DeliveryAt = task.DeliveryServerAck, s.now
 		require.NoError(t, s.tasks.Finish(t.Context(), []task.Finished{end}))
 		require.Equal(t, task.DeliveryDelivered, s.get(id).Delivery)
+	})
+
+	t.Run("a message that arrived counts as sent to its recipient, however its task stands", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		known := func(number string) time.Time {
+			c, err := s.tasks.Contact(t.Context(), account, number)
+			require.NoError(t, err)
+			return c.FirstSent
+		}
+		waits := s.message("15550100101")
+		back := s.claimOne()
+		require.Empty(t, s.confirm("15550100101", task.ConfirmDelivered, 0), "an attempt that runs comes to its own end")
+		back.MaybeSent = true
+		require.NoError(t, s.tasks.Requeue(t.Context(), []task.Task{back}))
+		require.Empty(t, s.confirm("15550100101", task.ConfirmAskAgain, 0))
+		require.Zero(t, known("15550100101"))
+		queued := s.confirm("15550100101", task.ConfirmRead, 0)
+		require.Equal(t, []task.ID{waits}, ids(queued))
+		require.Equal(t, task.DeliveryRead, queued[0].Delivery)
+		require.Equal(t, s.now, known("15550100101"))
+
+		s.message("15550100102")
+		s.finish(s.get(s.message("15550100103")), task.Failure)
+		require.Empty(t, s.confirm("15550100103", task.ConfirmDelivered, 3))
+		require.Equal(t, s.now, known("15550100103"))
+		require.Zero(t, known("15550100102"))
 	})
 
 	t.Run("the phone's word counts more than a companion's", func(t *testing.T) {
@@ -93,7 +121,8 @@ func testConfirm(t *testing.T, open opener) {
 			{Account: account, MessageIDs: []string{"3EB0OTHER", ""}, Kind: task.ConfirmRead},
 			{Account: "second", MessageIDs: []string{"3EB015550100101"}, Kind: task.ConfirmRead},
 		} {
-			count, err := s.tasks.Confirm(t.Context(), c)
+			count, queued, err := s.tasks.Confirm(t.Context(), c)
+			require.Empty(t, queued)
 			require.NoError(t, err)
 			require.Zero(t, count)
 		}

@@ -43,6 +43,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"blank":           {blankTexts, 2, []string{"task_text"}},
 		"finish":          {finishTask, 15, []string{"sqlite_autoindex_task_1"}},
 		"confirm":         {confirmTasks, 6, []string{"task_receipt"}},
+		"unproven":        {unproven, 2, []string{"task_receipt"}},
 		"overdue":         {overdueTasks, 4, []string{"task_unconfirmed"}},
 		"check times":     {checkTimes, 2, []string{"contact_number_at"}},
 	} {

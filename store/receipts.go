@@ -18,24 +18,50 @@ const confirmTasks = `UPDATE task SET delivery_at = CASE WHEN delivery < ?1 THEN
 	delivered_by = CASE WHEN delivered_by = 'phone' OR ?3 = '' THEN delivered_by ELSE ?3 END
 	WHERE account = ?4 AND message_id = ?5 AND message_id <> '' RETURNING seq`
 
+// unproven selects the tasks of a message that did not end as sent.
+const unproven = `SELECT ` + taskColumns + ` FROM task
+	WHERE account = ? AND message_id = ? AND message_id <> '' AND verdict <> 'yes' AND state <> 'running'`
+
 // Confirm implements task.Keeper.
-func (db *DB) Confirm(ctx context.Context, c task.Confirmation) (int, error) {
-	count := 0
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
-		count = 0
+func (db *DB) Confirm(ctx context.Context, c task.Confirmation) (count int, queued []task.Task, err error) {
+	err = db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		count, queued = 0, nil
 		for _, id := range c.MessageIDs {
 			confirmed, err := confirm(ctx, q, c, id)
 			if err != nil {
 				return err
 			}
 			count += confirmed
+			if confirmed == 0 || c.Kind == task.ConfirmAskAgain {
+				continue
+			}
+			waits, err := prove(ctx, q, c, id)
+			if err != nil {
+				return err
+			}
+			queued = append(queued, waits...)
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("keep a receipt: %w", err)
+		return 0, nil, fmt.Errorf("keep a receipt: %w", err)
 	}
-	return count, nil
+	return count, queued, nil
+}
+
+// prove makes a contact of the recipient of a message that arrived without having been taken for sent, and returns its tasks
+// that are queued.
+func prove(ctx context.Context, q queries, c task.Confirmation, messageID string) (queued []task.Task, err error) {
+	tasks, err := queryTasks(ctx, q, unproven, c.Account, messageID)
+	for _, t := range tasks {
+		if err == nil && t.Contact.ID != "" {
+			err = firstSent(ctx, q, c.Account, t.Contact.ID, c.At)
+		}
+		if t.State == task.Queued {
+			queued = append(queued, t)
+		}
+	}
+	return queued, err
 }
 
 // confirm keeps one receipt of one message.

@@ -51,6 +51,8 @@ func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code,
 // hopeless ends a task that must not wait for an absent account, or not any longer.
 func (l *Lane) hopeless(t Task, readiness Readiness, code, own string) (Outcome, bool) {
 	switch {
+	case t.proven():
+		return arrived(), true
 	case readiness == NeverReady:
 		return notPerformed(t, neverCode(code), "the account is not logged in: "+code), true
 	case foreign(t, own):

@@ -44,6 +44,8 @@ const (
 	WarnDeviceList = "device_list_changed"
 	// WarnSameText: as many strangers as Policy.SameText got the same text within a day.
 	WarnSameText = "same_text_to_many"
+	// WarnArrivedLate: a device of the recipient has the message although its task was told as a failure before.
+	WarnArrivedLate = "delivered_after_failure"
 	// WarnCompanionOnly: a companion of the recipient has the message, the phone has not confirmed it.
 	WarnCompanionOnly = "delivered_companion_only"
 )

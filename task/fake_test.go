@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,8 +143,9 @@ func (l *ledger) Finish(_ context.Context, ends []task.Finished) error {
 		t := l.find(end.Task.ID)
 		l.ends[t.ID]++ // a second one shows in once
 		l.finished = append(l.finished, end)
+		delivery, by := max(t.Delivery, end.Task.Delivery), t.DeliveredBy
 		*t = end.Task
-		t.Reason = ""
+		t.Reason, t.Delivery, t.DeliveredBy = "", delivery, by
 		if t.Kind == task.Message && t.Verdict == task.Yes && l.sent[t.Number].IsZero() {
 			l.sent[t.Number] = t.Finished
 		}
@@ -179,8 +181,9 @@ func (l *ledger) Requeue(_ context.Context, tasks []task.Task) error {
 	}
 	for _, back := range tasks {
 		if t := l.find(back.ID); t != nil && t.State == task.Running {
+			delivery, by := t.Delivery, t.DeliveredBy
 			*t = back
-			t.State = task.Queued
+			t.State, t.Delivery, t.DeliveredBy = task.Queued, delivery, by
 		}
 		l.requeued = append(l.requeued, back)
 	}
@@ -196,6 +199,33 @@ func (l *ledger) Timeline(_ context.Context, id task.ID) (steps []task.Step, err
 		}
 	}
 	return steps, l.failing
+}
+
+func (l *ledger) Get(_ context.Context, id task.ID) (task.Task, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.find(id); t != nil && l.failing == nil {
+		return *t, nil
+	}
+	return task.Task{}, cmp.Or(l.failing, task.ErrNotFound)
+}
+
+func (l *ledger) Confirm(_ context.Context, c task.Confirmation) (count int, queued []task.Task, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.tasks {
+		if !slices.Contains(c.MessageIDs, t.MessageID) || l.failing != nil {
+			continue
+		}
+		t.Delivery, t.DeliveredBy = task.DeliveryDelivered, task.ByPhone
+		if c.Device != 0 {
+			t.DeliveredBy = task.ByCompanion
+		}
+		if count++; t.State == task.Queued {
+			queued = append(queued, *t)
+		}
+	}
+	return count, queued, l.failing
 }
 
 func (l *ledger) Waiting(_ context.Context, _ string, most int) ([]task.Task, error) {

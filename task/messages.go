@@ -60,6 +60,9 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 		return next, err
 	}
 	t := tasks[0]
+	if t.proven() {
+		return time.Time{}, l.settle(ctx, record{ends: []Finished{l.ended(t, arrived())}})
+	}
 	if end, over := l.refused(t); over {
 		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
 	}
@@ -133,6 +136,7 @@ func (l *Lane) sendNow(ctx context.Context, t Task, now time.Time, seen uint64) 
 func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	tasks := []Task{t}
 	outcomes := []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)}
+	outcomes[0] = l.lookedUp(ctx, t, outcomes[0])
 	if outcomes[0].Once && l.refusedBefore(ctx, t, outcomes[0].Code) {
 		outcomes[0].Final, outcomes[0].Verdict = true, Failure
 	}

@@ -242,9 +242,10 @@ type Keeper interface {
 	// Heard records that somebody wrote to the account, and that the addresses are one person's. Queued messages to it that waited
 	// as first contacts (see ReasonSettling) are due now, as by Release.
 	Heard(ctx context.Context, account string, from Address, at, now time.Time) error
-	// Confirm keeps what a device of a recipient said of messages, and returns how many it concerned: receipts of messages that
-	// are no task's are none. Task.Delivery never goes back.
-	Confirm(ctx context.Context, c Confirmation) (int, error)
+	// Confirm keeps what a device of a recipient said of messages, and returns how many it concerned (receipts of messages that
+	// are no task's are none) and those of them that are queued although a device has them. Task.Delivery never goes back. A
+	// message that arrived counts as sent to its recipient, however its task ended.
+	Confirm(ctx context.Context, c Confirmation) (count int, queued []Task, err error)
 	// Overdue marks messages that the server took before a time and nobody confirmed since, and returns how many.
 	Overdue(ctx context.Context, account string, ackedBefore, now time.Time) (int, error)
 	// Timeline returns a task's steps in order.

@@ -143,7 +143,7 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 			return err
 		}
 	case session.MessageConfirmed:
-		if _, err := a.db.Confirm(ctx, confirmation(event)); err != nil {
+		if err := a.lane.Confirm(ctx, confirmation(event)); err != nil {
 			return err
 		}
 	}

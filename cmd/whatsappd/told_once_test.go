@@ -1,0 +1,44 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"whatsappd/simulator"
+)
+
+func TestABanIsToldOnceAlsoOverARestart(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 1)
+	slack := w.withSlack()
+	w.serve()
+	w.pair()
+	const ban = 30 * time.Second // longer than two restarts take
+	w.faults(simulator.Fault{At: "login", Do: "failure", Code: 402, Ban: 101, Expire: simulator.Duration(ban), Times: 1})
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickDrop))
+	w.eventually("banned", func() bool { return w.status().State == "temp_banned" })
+	slack.wantsText("banned the account for a while")
+	until := w.status().Until
+	require.NotNil(t, until)
+	connections := w.counters().Connections
+
+	waits := w.ws("message", contact(1), "when it is over")
+	for _, end := range []func(){w.daemon.kill, func() { w.daemon.stop() }} {
+		end()
+		w.serve()
+		w.eventually("the ban is known", func() bool { return w.status().State == "temp_banned" })
+		require.WithinDuration(t, *until, *w.status().Until, time.Millisecond)
+		w.eventually("the task tells what it waits for", func() bool {
+			task := w.task(waits)
+			return task.Reason == "temp_banned" && task.Failure != nil && task.RetryAt != nil && task.RetryAt.Sub(*until).Abs() <= time.Millisecond
+		})
+	}
+	require.True(t, time.Now().Before(*until), "the restarts took longer than the ban")
+	require.Equal(t, connections, w.counters().Connections, "no dial before its end")
+	w.hook.result(waits, "True")
+	slack.wantsText("back online") // what was to be told before is told
+	require.Equal(t, 1, slack.count("banned the account for a while"))
+	require.Equal(t, 1, slack.count("back online"))
+}
