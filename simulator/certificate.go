@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/whatsmeow/proto/waCert"
 	"go.mau.fi/whatsmeow/util/keys"
 	"google.golang.org/protobuf/proto"
@@ -88,18 +87,4 @@ func parsePrivateKey(text string) (*keys.KeyPair, error) {
 	raw[0] &= 248
 	raw[31] = raw[31]&127 | 64
 	return keys.NewKeyPairFromPrivateKey([32]byte(raw)), nil
-}
-
-// sign makes an XEdDSA signature.
-func sign(key *keys.KeyPair, message []byte) []byte {
-	signature := ecc.CalculateSignature(ecc.NewDjbECPrivateKey(*key.Priv), message)
-	return signature[:]
-}
-
-// signedBy checks an XEdDSA signature; a key or signature of the wrong length is a wrong one.
-func signedBy(public, message, signature []byte) bool {
-	if len(public) != 32 || len(signature) != 64 {
-		return false
-	}
-	return ecc.VerifySignature(ecc.NewDjbECPublicKey([32]byte(public)), message, [64]byte(signature))
 }

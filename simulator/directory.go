@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/util/keys"
@@ -229,4 +231,14 @@ func (a *account) lidJID() types.JID { return types.NewJID(a.lid, types.HiddenUs
 // lastDigits is as much of a number as a log or an error should show.
 func lastDigits(number string) string {
 	return number[max(0, len(number)-4):]
+}
+
+// sorted returns the accounts by number, so that equal states make equal files.
+func (d directory) sorted() []*account {
+	accounts := make([]*account, 0, len(d.byNumber))
+	for _, a := range d.byNumber {
+		accounts = append(accounts, a)
+	}
+	slices.SortFunc(accounts, func(a, b *account) int { return strings.Compare(a.number, b.number) })
+	return accounts
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // later runs act after a delay, unless the server is closed before. With no delay it runs at once, in the same goroutine.
@@ -157,4 +160,35 @@ func (c *conn) writeMessage(message []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	return c.ws.Write(ctx, websocket.MessageBinary, message)
+}
+
+// damaged returns a copy of a message stanza with one bit of each authentication code turned: the ratchet does not move.
+func damaged(n waBinary.Node) waBinary.Node {
+	children := slices.Clone(n.GetChildren())
+	for i := range children {
+		if children[i].Tag == "enc" {
+			ciphertext := slices.Clone(content(&children[i]))
+			ciphertext[endOfCode(text(&children[i], "type"), ciphertext)] ^= 1
+			children[i].Content = ciphertext
+		}
+	}
+	n.Content = children
+	return n
+}
+
+// endOfCode finds the last byte of the authentication code in a ciphertext. It is the last byte of a message in a session,
+// which a first message has as its field 4.
+func endOfCode(kind string, ciphertext []byte) int {
+	const version, sealed = 1, 4
+	for at := version; kind == firstMessages && at < len(ciphertext); {
+		field, _, size := protowire.ConsumeField(ciphertext[at:])
+		if size < 0 {
+			break
+		}
+		at += size
+		if field == sealed {
+			return at - 1
+		}
+	}
+	return len(ciphertext) - 1
 }

@@ -15,26 +15,34 @@
 //
 // Every file has one subject. In the order in which a client meets them:
 //
-//   - frame.go, noise.go, certificate.go: frames, the handshake, and whom the client must trust
-//   - connection.go, writequeue.go, login.go, ends.go: one connection from its first frame to its end
-//   - pairing.go with code.go, offer.go and countersign.go: linking a client by a code it shows; linkcode.go: by a code that is
-//     typed; passkey.go with authenticator.go: behind a passkey
-//   - appstate.go, statesync.go, history.go: what a phone shares with a client it has linked
+//   - frame.go, noise.go, certificate.go with xeddsa.go, node.go: frames, the handshake, whom the client must trust, stanzas
+//   - connection.go, writequeue.go, login.go, refusal.go, ends.go: one connection from its first frame to its end; page.go: the
+//     page where clients look for the newest version
+//   - pairing.go with qrcode.go, offer.go and countersign.go: linking a client by a code it shows; linkcode.go with linkkeys.go:
+//     by a code that is typed; passkey.go with authenticator.go: behind a passkey
+//   - history.go, statesync.go with appstate.go: what a phone shares with a client it has linked
 //   - query.go: what clients ask, and who answers; directory.go, usync.go: numbers, LIDs and devices; prekeys.go with
 //     prekeystock.go: key bundles
-//   - relay.go: messages of clients, accepted and handed on, with tokens.go for first contacts; offline.go: kept until
-//     acknowledged; receipts.go, presence.go; groups.go is where groups will be
+//   - relay.go: messages of clients, accepted and handed on; phash.go: does the sender know all devices; addressing.go: by number
+//     or by LID; tokens.go: first contacts; offline.go: kept until acknowledged
+//   - receipts.go, retry.go: what becomes of a message; presence.go: who is there and who types; groups.go is where groups will be
 //   - media.go, attachment.go: files on their way, and what is in them
-//   - notices.go, limits.go, mex.go: what the server tells clients, and what it holds against an account
+//   - notices.go, changes.go: what the server tells clients of others, and why; limits.go, mex.go: what it holds against an account
 //   - strict.go: the shapes that are refused
 //
-// Virtual phones: model.go (accounts and devices), signal.go with signalstate.go and signalstore.go (keys and sessions),
-// writing.go and compose.go (what they write), reading.go and inbox.go (what they read, in the order jobs.go keeps), script.go
-// (how they behave).
+// Virtual phones: model.go (accounts and devices), accounts.go (how they are told), signal.go with signalstore.go and
+// signalrepair.go (keys and sessions), writing.go, compose.go and forge.go (what they write), reading.go and inbox.go (what they
+// read, in the order jobs.go keeps), script.go and away.go (how they behave).
 //
-// Trouble: fault.go, faultkinds.go and disturb.go; hostile.go rolls dice for it. Records: counters.go, events.go. The control
-// API: control_table.go lists its calls, the other control files answer them. state.go and restore.go keep all in a file.
+// Trouble: fault.go, faultkinds.go, disturb.go and usyncfault.go; hostile.go rolls dice for it. Records: counters.go, events.go;
+// news.go wakes who waits for them. The control API: control.go, control_call.go and control_table.go say what a call is and
+// list them all, control_server.go, control_accounts.go, control_clients.go, control_messages.go and control_faults.go answer
+// them; info.go, duration.go and openapi.go serve it, client.go speaks it. simulator.go makes a server and start.go one for a test;
+// state.go, restore.go and signalstate.go keep all in a file.
 //
-// A comment that states a fact of the protocol names its source: the client whose code expects it. docs/simulator.md says of
-// each behaviour how sure it is.
+// # What is known
+//
+// A comment that states a fact of the protocol names its source: the function of the client whose code expects it, in whatsmeow
+// (at the version this module pins) or Baileys (7.0.0-rc14), or that people report it. "A guess" is what had to be chosen.
+// docs/simulator.md says of each behaviour how sure it is.
 package simulator

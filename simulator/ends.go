@@ -7,21 +7,6 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
-// Reasons of failed logins.
-const (
-	failureBadRequest = 400
-	failureLoggedOut  = 401
-)
-
-// node is the stanza that refuses a login.
-func (r *Refusal) node() waBinary.Node {
-	attrs := waBinary.Attrs{"reason": r.Reason, "location": location, "message": r.Message}
-	if r.BanCode != 0 {
-		attrs["code"], attrs["expire"] = r.BanCode, r.BanSeconds
-	}
-	return waBinary.Node{Tag: "failure", Attrs: attrs}
-}
-
 // streamErrorNode ends a connection with a code, a conflict, or both.
 func streamErrorNode(code, conflict string) waBinary.Node {
 	n := waBinary.Node{Tag: "stream:error", Attrs: waBinary.Attrs{"code": code}}

@@ -99,3 +99,6 @@ type preKey struct {
 	id     uint32
 	public [32]byte
 }
+
+// linked says whether the device is a client that paired, not a virtual one.
+func (d *device) linked() bool { return d.identitySigned != nil }

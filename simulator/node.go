@@ -1,7 +1,11 @@
 package simulator
 
 import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -43,4 +47,35 @@ func firstTag(n *waBinary.Node) string {
 		return children[0].Tag
 	}
 	return ""
+}
+
+func newID() string { return hex.EncodeToString(randomBytes(8)) }
+
+func randomBytes(n int) []byte {
+	data := make([]byte, n)
+	_, _ = rand.Read(data) // never fails: the program ends instead
+	return data
+}
+
+func bigEndian(data []byte) (value uint64) {
+	for _, b := range data {
+		value = value<<8 | uint64(b)
+	}
+	return value
+}
+
+func randomUint32() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// server is the address the server speaks from.
+var server = types.ServerJID
+
+// now is the time as stanzas carry it.
+func now() int64 { return time.Now().Unix() }
+
+func fromServer(child waBinary.Node) waBinary.Node {
+	return waBinary.Node{Tag: "ib", Attrs: waBinary.Attrs{"from": server}, Content: []waBinary.Node{child}}
 }

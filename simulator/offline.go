@@ -2,20 +2,11 @@ package simulator
 
 import (
 	"maps"
-	"slices"
 	"strings"
-	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/encoding/protowire"
 )
-
-// server is the address the server speaks from.
-var server = types.ServerJID
-
-// now is the time as stanzas carry it.
-func now() int64 { return time.Now().Unix() }
 
 // maxInFlight is how many stanzas a client may leave unacknowledged before it gets the next. The real number is not known;
 // Baileys asks for batches of 100, whatsmeow asks for none and mixes up the order of what exceeds its queue of 2,048.
@@ -87,37 +78,6 @@ func (s *Server) postMessage(to, from *device, id string, n waBinary.Node) {
 	s.post(to, key, n)
 }
 
-// damaged returns a copy of a message stanza with one bit of each authentication code turned: the ratchet does not move.
-func damaged(n waBinary.Node) waBinary.Node {
-	children := slices.Clone(n.GetChildren())
-	for i := range children {
-		if children[i].Tag == "enc" {
-			ciphertext := slices.Clone(content(&children[i]))
-			ciphertext[endOfCode(text(&children[i], "type"), ciphertext)] ^= 1
-			children[i].Content = ciphertext
-		}
-	}
-	n.Content = children
-	return n
-}
-
-// endOfCode finds the last byte of the authentication code in a ciphertext. It is the last byte of a message in a session,
-// which a first message has as its field 4.
-func endOfCode(kind string, ciphertext []byte) int {
-	const version, sealed = 1, 4
-	for at := version; kind == firstMessages && at < len(ciphertext); {
-		field, _, size := protowire.ConsumeField(ciphertext[at:])
-		if size < 0 {
-			break
-		}
-		at += size
-		if field == sealed {
-			return at - 1
-		}
-	}
-	return len(ciphertext) - 1
-}
-
 // deliverWaiting begins to send a client that just became active what came in while it was away: how much there is, the
 // stanzas in order with their place, and the end, which always comes. Call with s.mu held.
 func (s *Server) deliverWaiting(c *conn) {
@@ -133,10 +93,6 @@ func (s *Server) deliverWaiting(c *conn) {
 	}
 	c.send(fromServer(waBinary.Node{Tag: "offline_preview", Attrs: preview(d.waiting)}))
 	s.sendWaiting(d)
-}
-
-func fromServer(child waBinary.Node) waBinary.Node {
-	return waBinary.Node{Tag: "ib", Attrs: waBinary.Attrs{"from": server}, Content: []waBinary.Node{child}}
 }
 
 // preview counts what waits, by kind.

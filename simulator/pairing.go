@@ -2,9 +2,7 @@ package simulator
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -194,19 +192,4 @@ func (s *Server) scan(number string, code pairingCode) (*pairing, error) {
 		return nil, errors.New("the code's identity key is not the one of the registration")
 	}
 	return p, s.takeIn(p, a, code.secret)
-}
-
-func newID() string { return hex.EncodeToString(randomBytes(8)) }
-
-func randomBytes(n int) []byte {
-	data := make([]byte, n)
-	_, _ = rand.Read(data) // never fails: the program ends instead
-	return data
-}
-
-func bigEndian(data []byte) (value uint64) {
-	for _, b := range data {
-		value = value<<8 | uint64(b)
-	}
-	return value
 }

@@ -72,14 +72,6 @@ func (s *Server) tellPresence(d *device, a *account) {
 	d.conn.send(n)
 }
 
-// addressedTo is the address by which a client knows the account.
-func (a *account) addressedTo(d *device) types.JID {
-	if d.byNumber && a.identities != lidOnly || a.identities == numberOnly {
-		return a.jid()
-	}
-	return a.lidJID()
-}
-
 // SetOnline makes an account's phone look used or put away; clients that asked are told.
 func (s *Server) SetOnline(number string, online bool) error {
 	s.mu.Lock()

@@ -20,9 +20,6 @@ type arrival struct {
 	retries    int // which retry it answers, 0 for none
 }
 
-// maxRetries is how often a device asks again for a message it cannot open. Web clients answer up to five rounds.
-const maxRetries = 5
-
 // enqueueDecryption lets a virtual device read a message after those that came before.
 func (s *Server) enqueueDecryption(d *device, signal *signalDevice, a arrival) {
 	s.enqueue(&signal.jobs, func(ctx context.Context) { s.read(ctx, d, signal, a) })
@@ -66,15 +63,6 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 	if entry.SentTo == "" {
 		s.behave(d, a, entry, fresh)
 	}
-}
-
-// unreadable asks for a message again that could not be opened, or gives it up after so many rounds.
-func (s *Server) unreadable(d *device, signal *signalDevice, a arrival) {
-	if a.retries < maxRetries {
-		s.askAgain(d, signal, a)
-		return
-	}
-	s.note(Event{What: "given-up", From: a.from.account.number, To: d.account.number, Device: d.id, ID: a.id})
 }
 
 // entry begins an inbox entry of a decrypted message, and takes the message out of what it is wrapped in. It is false for

@@ -2,9 +2,6 @@ package simulator
 
 import (
 	"cmp"
-	"context"
-	"encoding/binary"
-	"fmt"
 	"maps"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -62,28 +59,6 @@ func (s *Server) noteReceipt(from *device, to *account, id, kind string) {
 	s.note(Event{What: "receipt", From: from.account.number, To: to.number, Device: from.id, ID: id, Kind: cmp.Or(kind, "delivered")})
 }
 
-// askAgain tells the sender that a message could not be opened, with keys for a new session.
-func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
-	b := signal.mintBundle()
-	nodes := b.nodes()
-	registration, keys := nodes[0], nodes[1:]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !a.from.linked() {
-		return // another virtual device: it does not listen for receipts
-	}
-	s.noteReceipt(d, a.from.account, a.id, retryReceipt)
-	asking := waBinary.Node{Content: []waBinary.Node{
-		{Tag: "retry", Attrs: waBinary.Attrs{"count": a.retries + 1, "id": a.id, "t": now(), "v": 1}},
-		registration,
-		{Tag: "keys", Content: keys},
-	}}
-	if d.account == a.from.account {
-		asking.Attrs = waBinary.Attrs{"recipient": a.chat}
-	}
-	s.postReceipt(d, a.from, a.id, retryReceipt, asking)
-}
-
 // handleReceipt takes a client's receipt: the message it names has been dealt with, or could not be opened.
 func (s *Server) handleReceipt(c *conn, d *device, n *waBinary.Node) {
 	kind := text(n, "type")
@@ -136,92 +111,4 @@ func (s *Server) forward(from *device, to types.JID, id, kind string) {
 			s.postReceipt(from, d, id, kind, waBinary.Node{})
 		}
 	}
-}
-
-// resend answers a client's retry receipt as apps do: the same message under the same ID, in a new session when the
-// client sent keys for one.
-func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
-	id := text(n, "id")
-	retry := n.GetChildByTag("retry")
-	count := 1
-	_, _ = fmt.Sscan(text(&retry, "count"), &count) // whatsmeow always sends one
-	s.mu.Lock()
-	d := s.directory.device(author)
-	if d == nil {
-		s.mu.Unlock()
-		s.problem("retry receipt for a device that is not there")
-		return
-	}
-	s.noteReceipt(client, d.account, id, retryReceipt)
-	signal := s.virtual(d)
-	if signal == nil { // another client wrote it: that one answers
-		forwarded := waBinary.Node{Content: n.GetChildren()}
-		if chat, ok := jidAttr(n, "recipient"); ok {
-			forwarded.Attrs = waBinary.Attrs{"recipient": chat} // of a message to somebody else that an own device could not open
-		}
-		s.postReceipt(client, d, id, retryReceipt, forwarded)
-		s.mu.Unlock()
-		return
-	}
-	s.mu.Unlock()
-	with, err := bundleIn(n)
-	if err != nil {
-		s.problem("retry receipt with bad keys: %v", err)
-		return
-	}
-	if with == nil {
-		b, code, _ := s.bundleOf(client.lidJID())
-		if code != 0 {
-			s.problem("no bundle to answer a retry receipt with: %d", code)
-			return
-		}
-		with = &b
-	}
-	s.enqueue(&signal.jobs, func(ctx context.Context) {
-		out, ok := signal.sent(id)
-		if !ok {
-			s.problem("retry receipt for a message that was never written")
-			return
-		}
-		if client.account == d.account && !out.Peer {
-			var err error
-			if out, err = s.ownCopy(out); err != nil {
-				s.problem("answer a retry receipt: %v", err)
-				return
-			}
-		}
-		if err := s.deliver(ctx, d, signal, client, out, with, count); err != nil {
-			s.problem("answer a retry receipt: %v", err)
-		}
-	})
-}
-
-// bundleIn reads the keys that come with a retry receipt from its second round on, nil when there are none.
-func bundleIn(n *waBinary.Node) (*bundle, error) {
-	keys, ok := n.GetOptionalChildByTag("keys")
-	if !ok {
-		return nil, nil
-	}
-	registration, identity := n.GetChildByTag("registration"), keys.GetChildByTag("identity")
-	if len(content(&registration)) != 4 || len(content(&identity)) != 32 {
-		return nil, fmt.Errorf("registration of %d and identity of %d bytes", len(content(&registration)), len(content(&identity)))
-	}
-	b := &bundle{
-		registrationID: binary.BigEndian.Uint32(content(&registration)),
-		identity:       [32]byte(content(&identity)),
-	}
-	signed := keys.GetChildByTag("skey")
-	var p prekeys
-	if err := p.keepSigned(&signed, b.identity[:]); err != nil {
-		return nil, err
-	}
-	b.signed, b.signature = p.signed, p.signature
-	if one, ok := keys.GetOptionalChildByTag("key"); ok {
-		key, err := parsePreKey(&one)
-		if err != nil {
-			return nil, err
-		}
-		b.oneTime = &key
-	}
-	return b, nil
 }

@@ -2,13 +2,9 @@ package simulator
 
 import (
 	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waAdv"
@@ -261,26 +257,6 @@ func (d *device) seen(id string) bool {
 	return before
 }
 
-// addressedAs returns the device's address of the same kind as another address.
-func (d *device) addressedAs(kind string) types.JID {
-	if kind == types.HiddenUserServer {
-		return d.lidJID()
-	}
-	return d.jid()
-}
-
-// participantHash is what client and server compare to find out that one knows devices the other does not, as web clients
-// compute it.
-func participantHash(devices []types.JID) string {
-	names := make([]string, len(devices))
-	for i, jid := range devices {
-		names[i] = jid.ADString()
-	}
-	slices.Sort(names)
-	sum := sha256.Sum256([]byte(strings.Join(names, "")))
-	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
-}
-
 // handOver gives a copy to its device: a virtual one decrypts it in its own time, a linked client gets the stanza.
 func (s *Server) handOver(m *sending, one copyFor) {
 	s.mu.Lock()
@@ -295,52 +271,4 @@ func (s *Server) handOver(m *sending, one copyFor) {
 	s.reach(one.device, signal, arrival{
 		id: m.id, from: m.from, chat: m.chat, kind: one.kind, ciphertext: one.ciphertext, retries: one.count,
 	})
-}
-
-// messageFor builds the stanza a linked client gets from another linked client. Call with s.mu held.
-func (s *Server) messageFor(to *device, m *sending, one copyFor) waBinary.Node {
-	enc := waBinary.Node{Tag: "enc", Attrs: waBinary.Attrs{"v": "2", "type": one.kind}, Content: one.ciphertext}
-	if one.count > 0 {
-		enc.Attrs["count"] = one.count
-	}
-	if one.mediaType != "" {
-		enc.Attrs["mediatype"] = one.mediaType
-	}
-	n := messageFrom(m.from, to, m.id, enc)
-	n.Attrs["type"] = cmp.Or(m.stanza, stanzaText)
-	if one.kind == firstMessages {
-		n.Content = append(n.GetChildren(), waBinary.Node{Tag: "device-identity", Content: m.identity})
-	}
-	if to.account == m.from.account && !m.peer { // what another own device sent
-		n.Attrs["recipient"] = types.JID{User: m.account.lid, Server: types.HiddenUserServer}
-		n.Attrs["peer_recipient_pn"] = m.account.jid()
-		if to.byNumber {
-			n.Attrs["recipient"] = m.account.jid()
-			delete(n.Attrs, "peer_recipient_pn")
-		}
-	}
-	return n
-}
-
-// messageFrom is a message stanza to a linked client, addressed as the client wants it.
-func messageFrom(from, to *device, id string, enc waBinary.Node) waBinary.Node {
-	n := waBinary.Node{
-		Tag: "message",
-		Attrs: waBinary.Attrs{
-			"from": from.lidJID(), "sender_pn": from.account.jid(), "addressing_mode": "lid",
-			"id": id, "t": now(), "type": "text", "notify": from.account.name,
-		},
-		Content: []waBinary.Node{enc},
-	}
-	if from.account.addressedTo(to).Server == types.DefaultUserServer {
-		delete(n.Attrs, "sender_pn")
-		n.Attrs["from"], n.Attrs["sender_lid"], n.Attrs["addressing_mode"] = from.jid(), from.account.lidJID(), "pn"
-	}
-	switch from.account.identities {
-	case numberOnly:
-		delete(n.Attrs, "sender_lid")
-	case lidOnly:
-		delete(n.Attrs, "sender_pn")
-	}
-	return n
 }

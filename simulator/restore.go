@@ -5,21 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/util/keys"
 )
-
-// sorted returns the accounts by number, so that equal states make equal files.
-func (d directory) sorted() []*account {
-	accounts := make([]*account, 0, len(d.byNumber))
-	for _, a := range d.byNumber {
-		accounts = append(accounts, a)
-	}
-	slices.SortFunc(accounts, func(a, b *account) int { return strings.Compare(a.number, b.number) })
-	return accounts
-}
 
 func saveAccount(a *account) (savedAccount, error) {
 	saved := savedAccount{
@@ -71,9 +60,6 @@ func saveDevice(d *device) (savedDevice, error) {
 	}
 	return saved, nil
 }
-
-// linked says whether the device is a client that paired, not a virtual one.
-func (d *device) linked() bool { return d.identitySigned != nil }
 
 func saveLink(d *device) *savedLink {
 	link := &savedLink{
@@ -187,4 +173,32 @@ func restoreKey(private []byte) (*keys.KeyPair, error) {
 		return nil, errors.New("a private key has a wrong length")
 	}
 	return keys.NewKeyPairFromPrivateKey([32]byte(private)), nil
+}
+
+// save copies the app state for the state file; nil stays nil.
+func (st *appState) save() *savedAppState {
+	if st == nil {
+		return nil
+	}
+	saved := &savedAppState{KeyID: st.keyID, Key: st.key, Salt: st.salt, Collections: map[string][][]byte{}}
+	for name, c := range st.collections {
+		saved.Collections[name] = slices.Clone(c.patches)
+	}
+	return saved
+}
+
+// restore makes an app state of its saved form, checking every patch.
+func (saved *savedAppState) restore() (*appState, error) {
+	if saved == nil {
+		return nil, nil
+	}
+	st := &appState{keyID: saved.KeyID, key: saved.Key, salt: saved.Salt}
+	for name, patches := range saved.Collections {
+		for _, patch := range patches {
+			if err := st.take(name, patch); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return st, nil
 }

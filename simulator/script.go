@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -162,72 +161,4 @@ func (s *Server) maybeChangePhone(a *account, after int) {
 	if err := s.ChangePhone(a.number); err != nil && s.ctx.Err() == nil {
 		s.problem("change of a phone: %v", err)
 	}
-}
-
-// SetAway takes the network from an account's virtual devices, or gives it back: what is sent to them meanwhile they get
-// then, in order.
-func (s *Server) SetAway(number string, away bool) error {
-	s.mu.Lock()
-	a, err := s.directory.registeredAccount(number)
-	if err != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("set away: %w", err)
-	}
-	a.away = away
-	held := a.held
-	if !away {
-		a.held = nil
-	}
-	s.changed()
-	s.mu.Unlock()
-	if away {
-		return nil
-	}
-	for _, one := range held {
-		s.enqueueDecryption(one.device, one.signal, one.arrival)
-	}
-	return nil
-}
-
-// heldArrival is a ciphertext for a device that has no network.
-type heldArrival struct {
-	device  *device
-	signal  *signalDevice
-	arrival arrival
-}
-
-// reach lets a virtual device read a message, now or when it has network again; one that blocks never gets it.
-func (s *Server) reach(d *device, signal *signalDevice, a arrival) {
-	s.mu.Lock()
-	if d.account.behaviour.Blocks && a.from.account != d.account {
-		s.mu.Unlock()
-		return
-	}
-	if d.account.away {
-		d.account.held = append(d.account.held, heldArrival{d, signal, a})
-		s.mu.Unlock()
-		return
-	}
-	s.mu.Unlock()
-	s.enqueueDecryption(d, signal, a)
-}
-
-// Duration is a time.Duration that JSON writes as text, such as "1.5s".
-type Duration time.Duration
-
-// MarshalJSON implements json.Marshaler.
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (d *Duration) UnmarshalJSON(data []byte) error {
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return fmt.Errorf("a duration is a text such as \"1.5s\": %w", err)
-	}
-	parsed, err := time.ParseDuration(text)
-	if err != nil {
-		return err
-	}
-	*d = Duration(parsed)
-	return nil
 }

@@ -2,8 +2,6 @@ package simulator
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -56,12 +54,6 @@ func newSignalDevice(identity *keys.KeyPair) *signalDevice {
 		sessions:       map[string][]byte{},
 		inbox:          newInbox(),
 	}
-}
-
-func randomUint32() uint32 {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return binary.BigEndian.Uint32(b[:])
 }
 
 // virtual returns the Signal half of a virtual device and makes it at first use, so that an idle account costs little. Nil

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -132,32 +131,4 @@ func (a *account) nameInAppState() error {
 	return a.state().set(collectionSettings, setting{index: []string{"setting_pushName"}, version: 1, value: &waSyncAction.SyncActionValue{
 		PushNameSetting: &waSyncAction.PushNameSetting{Name: proto.String(a.name)},
 	}})
-}
-
-// save copies the app state for the state file; nil stays nil.
-func (st *appState) save() *savedAppState {
-	if st == nil {
-		return nil
-	}
-	saved := &savedAppState{KeyID: st.keyID, Key: st.key, Salt: st.salt, Collections: map[string][][]byte{}}
-	for name, c := range st.collections {
-		saved.Collections[name] = slices.Clone(c.patches)
-	}
-	return saved
-}
-
-// restore makes an app state of its saved form, checking every patch.
-func (saved *savedAppState) restore() (*appState, error) {
-	if saved == nil {
-		return nil, nil
-	}
-	st := &appState{keyID: saved.KeyID, key: saved.Key, salt: saved.Salt}
-	for name, patches := range saved.Collections {
-		for _, patch := range patches {
-			if err := st.take(name, patch); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-	}
-	return st, nil
 }

@@ -199,16 +199,6 @@ func (s *Server) ownCopy(out outgoing) (outgoing, error) {
 	return out, err
 }
 
-// addressCopy says on a copy for an own client whom the message was written to. Call with s.mu held.
-func (s *Server) addressCopy(n *waBinary.Node, to *device, number string) {
-	a := s.directory.byNumber[number]
-	n.Attrs["recipient"], n.Attrs["peer_recipient_pn"] = a.lidJID(), a.jid()
-	if to.byNumber {
-		n.Attrs["recipient"] = a.jid()
-		delete(n.Attrs, "peer_recipient_pn")
-	}
-}
-
 // keepSent remembers a written message for retry receipts; the oldest are forgotten.
 func (d *signalDevice) keepSent(out outgoing) {
 	d.mu.Lock()
