@@ -11,9 +11,10 @@ SOAK ?= 1h
 KILL ?= 5m
 FAULT ?=
 MESSAGES ?= 5000
+TASKS ?= 1000000
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile soak faults faults-long flat lint fuzz interop bench image clean
+.PHONY: build run test hostile soak faults faults-long flat large lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -42,6 +43,9 @@ faults-long: ## the same faults more often and for longer
 flat: ## what 500 reconnects and $(MESSAGES) messages leave behind: nothing
 	cd session && go test -timeout 1h -count 1 -run TestReconnectsLeaveNothingBehind -reconnects 500
 	cd cmd/whatsappd && go test -timeout 12h -count 1 -run TestMessagesLeaveNothingBehind -messages $(MESSAGES)
+
+large: ## a ledger of $(TASKS) finished tasks and a tenth of that queued: its start, and what its upkeep costs those who ask meanwhile
+	cd store && go test -timeout 1h -count 1 -v -run TestALargeLedger -tasks $(TASKS)
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners

@@ -334,7 +334,7 @@ func testSweep(t *testing.T, open opener) {
 	t.Run("more than one chunk goes in one call, and numbers are not used again", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
-		const many = 2*sweepChunk + 7
+		const many = 2*sweepMost + 7
 		var group errgroup.Group
 		group.SetLimit(64)
 		for range many {

@@ -19,26 +19,6 @@ var ErrNewerSchema = errors.New("the ledger was written by a newer whatsappd; us
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// prepareLedger checks a ledger and brings it to the newest schema. A file that is refused is left as it is.
-func prepareLedger(ctx context.Context, conn *sql.Conn, path string) error {
-	// Only main: the check would leave the temporary database in a state that the checkpoint in Close refuses.
-	var verdict string
-	if err := conn.QueryRowContext(ctx, `PRAGMA main.quick_check(1)`).Scan(&verdict); err != nil {
-		return fmt.Errorf("check: %w", explain(err))
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, verdict)
-	}
-	steps, err := readSteps(migrations)
-	if err != nil {
-		return err
-	}
-	if err := migrate(ctx, conn, path, steps); err != nil {
-		return err
-	}
-	return useLog(ctx, conn)
-}
-
 // readSteps returns the migrations in order: the first is number 1.
 func readSteps(files fs.FS) ([]string, error) {
 	names, err := fs.Glob(files, "migrations/*.sql") // sorted
@@ -60,25 +40,34 @@ func readSteps(files fs.FS) ([]string, error) {
 	return steps, nil
 }
 
-// migrate runs the steps that the ledger has not seen, each in a transaction with its number, after the ledger was copied.
-// user_version is the counter.
-func migrate(ctx context.Context, conn *sql.Conn, path string, steps []string) error {
+// schemaVersion returns how many steps a ledger has seen. One of a newer program or of somebody else is refused.
+func schemaVersion(ctx context.Context, q queries, path string, steps []string) (int, error) {
 	var version, tables int
-	if err := conn.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return fmt.Errorf("read the schema's version: %w", explain(err))
+	if err := q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", explain(err))
 	}
 	if version > len(steps) {
 		err := fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewerSchema, version, len(steps))
 		if older := olderCopy(path, len(steps)); older != "" {
 			err = fmt.Errorf("%w; a copy from before the change is %s", err, older)
 		}
-		return err
+		return 0, err
 	}
-	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return fmt.Errorf("read the schema: %w", explain(err))
+	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return 0, fmt.Errorf("read the schema: %w", explain(err))
 	}
 	if version == 0 && tables > 0 || version < 0 {
-		return ErrNotLedger
+		return 0, ErrNotLedger
+	}
+	return version, nil
+}
+
+// migrate runs the steps that the ledger has not seen, each in a transaction with its number, after the ledger was copied.
+// user_version is the counter.
+func migrate(ctx context.Context, conn *sql.Conn, path string, steps []string) error {
+	version, err := schemaVersion(ctx, conn, path, steps)
+	if err != nil {
+		return err
 	}
 	if version > 0 && version < len(steps) {
 		if err := copyBefore(ctx, conn, path, version); err != nil {

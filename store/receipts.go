@@ -124,11 +124,10 @@ const overdueTasks = `UPDATE task SET delivery = 2, delivery_at = ?1 WHERE seq I
 // Overdue implements task.Keeper. The numbers in its statement are task.DeliveryServerAck and task.DeliveryTimeout: SQLite
 // uses an index of some rows only for a constant.
 func (db *DB) Overdue(ctx context.Context, account string, ackedBefore, now time.Time) (int, error) {
-	total := 0
-	for {
+	total, err := inChunks(func(limit int) (int, error) {
 		var seqs []int64
 		err := db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
-			seqs, err = change(ctx, q, overdueTasks, millis(now), account, millis(ackedBefore), sweepChunk)
+			seqs, err = change(ctx, q, overdueTasks, millis(now), account, millis(ackedBefore), limit)
 			for _, seq := range seqs {
 				if err == nil {
 					err = addSteps(ctx, q, seq, []task.Step{{At: now, What: task.StepTimeout}})
@@ -136,13 +135,12 @@ func (db *DB) Overdue(ctx context.Context, account string, ackedBefore, now time
 			}
 			return err
 		})
-		if err != nil {
-			return total, fmt.Errorf("mark messages that nobody confirmed: %w", err)
-		}
-		if total += len(seqs); len(seqs) < sweepChunk {
-			return total, nil
-		}
+		return len(seqs), err
+	})
+	if err != nil {
+		return total, fmt.Errorf("mark messages that nobody confirmed: %w", err)
 	}
+	return total, nil
 }
 
 // change runs a statement that returns the seq of each row it changed.

@@ -6,11 +6,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -39,6 +42,8 @@ type DB struct {
 	reads  *sql.DB // read-only, several connections
 	writer *writer // the only way to change the ledger
 
+	checked bool // the whole ledger was read when it was opened
+
 	mu       sync.Mutex // guards the rest
 	whatsapp *sql.DB
 	closed   bool
@@ -54,6 +59,8 @@ var (
 type Options struct {
 	Simulated string       // root key of the simulator in hex; empty for the real WhatsApp
 	Logger    *slog.Logger // nil for none
+
+	wholeLimit int64 // a test's own; 0 for wholeLimit
 }
 
 // Open opens the data directory, makes it when it is missing, and brings the ledger to the newest schema. It holds an
@@ -85,30 +92,55 @@ func open(ctx context.Context, dir string, opts Options, batch int) (_ *DB, err 
 	if err := checkMark(db.dir, opts.Simulated); err != nil {
 		return nil, err
 	}
-	if err := db.openLedger(ctx, batch); err != nil {
+	if err := db.openLedger(ctx, batch, cmp.Or(opts.wholeLimit, wholeLimit)); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(db.dir, ledgerFile), err)
 	}
 	return db, nil
 }
 
 // openLedger opens ledger.db, brings it up to date and starts the writer.
-func (db *DB) openLedger(ctx context.Context, batch int) error {
+func (db *DB) openLedger(ctx context.Context, batch int, limit int64) error {
 	path := filepath.Join(db.dir, ledgerFile)
 	if err := prepareFile(path); err != nil {
 		return err
 	}
+	steps, err := readSteps(migrations)
+	if err != nil {
+		return err
+	}
+	found, err := inspect(ctx, path, steps, limit)
+	if err != nil {
+		return err
+	}
+	db.checked = found.whole
 	pool := openFile(path, writing, 1)
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return errors.Join(explain(err), pool.Close())
 	}
-	if err := prepareLedger(ctx, conn, path); err != nil {
+	if err := db.prepare(ctx, conn, path, steps); err != nil {
 		return errors.Join(err, conn.Close(), pool.Close())
 	}
 	db.writer = startWriter(ctx, pool, conn, batch)
 	db.reads = openFile(path, reading, readers)
 	if err := db.reads.PingContext(ctx); err != nil {
 		return fmt.Errorf("open for reading: %w", err)
+	}
+	return nil
+}
+
+// prepare brings a ledger that was looked at to the newest schema.
+func (db *DB) prepare(ctx context.Context, conn *sql.Conn, path string, steps []string) error {
+	if err := migrate(ctx, conn, path, steps); err != nil {
+		return err
+	}
+	if err := useLog(ctx, conn); err != nil {
+		return err
+	}
+	if db.checked {
+		if err := os.Remove(filepath.Join(db.dir, suspectFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the ledger is whole again: %w", withUser(err))
+		}
 	}
 	return nil
 }

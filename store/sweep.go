@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// sweepChunk is how many rows a sweep touches per commit: everybody else waits for the writer meanwhile.
-const sweepChunk = 500
+// A sweep touches so many rows per commit at most; everybody else waits for the writer meanwhile. When a chunk takes longer
+// than sweepTime, on a slow disk or with long timelines, the next ones are smaller.
+const (
+	sweepMost  = 250
+	sweepLeast = 10
+	sweepTime  = 10 * time.Millisecond
+)
 
 // Callbacks and their attempts go with their task. A callback that is still to be delivered keeps its task.
 const deleteTasks = `DELETE FROM task WHERE seq IN (SELECT t.seq FROM task AS t
@@ -37,14 +42,33 @@ func (db *DB) Sweep(ctx context.Context, deleteBefore, blankBefore time.Time) (i
 	return deleted + blanked, nil
 }
 
-// sweep repeats a statement until it finds less than a chunk.
+// sweep repeats a statement until it finds nothing more.
 func (db *DB) sweep(ctx context.Context, query string, before time.Time) (int, error) {
-	total := 0
-	for {
-		count, err := db.change(ctx, query, millis(before), sweepChunk)
+	return inChunks(func(limit int) (int, error) {
+		return db.change(ctx, query, millis(before), limit)
+	})
+}
+
+// inChunks repeats a change of so many rows at most until it finds less than that, and returns how many there were.
+func inChunks(change func(limit int) (int, error)) (total int, err error) {
+	for limit := sweepLeast; ; {
+		began := time.Now()
+		count, err := change(limit)
 		total += count
-		if err != nil || count < sweepChunk {
+		if err != nil || count < limit {
 			return total, err
 		}
+		limit = nextChunk(limit, time.Since(began))
 	}
+}
+
+// nextChunk returns how many rows the next chunk may touch after one that took so long.
+func nextChunk(limit int, took time.Duration) int {
+	switch {
+	case took > sweepTime:
+		return max(sweepLeast, limit/2)
+	case took < sweepTime/2:
+		return min(sweepMost, limit*2)
+	}
+	return limit
 }

@@ -21,7 +21,10 @@ func idleWriter(t *testing.T) *writer {
 	pool := openFile(path, writing, 1)
 	conn, err := pool.Conn(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, prepareLedger(t.Context(), conn, path))
+	steps, err := readSteps(migrations)
+	require.NoError(t, err)
+	require.NoError(t, migrate(t.Context(), conn, path, steps))
+	require.NoError(t, useLog(t.Context(), conn))
 	t.Cleanup(func() {
 		require.NoError(t, conn.Close())
 		require.NoError(t, pool.Close())

@@ -166,6 +166,7 @@ func (a *app) Run(ctx context.Context) error {
 	account := parts.start("session", a.account.Run)
 	sender := parts.start("callback", a.sender.Run)
 	lane := parts.start("task", a.lane.Run)
+	check := parts.start("ledger", a.db.Check)
 	http := parts.start("http", func(ctx context.Context) error {
 		return server.Serve(ctx, a.listener, stopRequests)
 	})
@@ -173,6 +174,7 @@ func (a *app) Run(ctx context.Context) error {
 	<-parts.failed.Done() // the process is told to stop, or a part gave up
 	a.log.Info("stopping")
 	a.api.Stop()
+	check.stop(stopRequests)
 	http.stop(stopRequests)
 	lane.stop(stopLanes)
 	sender.stop(stopRequests)
