@@ -29,6 +29,7 @@ var meanings = map[string]Meaning{
 	"account_changed":   {Request, false, "ask again, if the new number may send it"},
 	"opted_out":         {Recipient, false, "respect it"},
 	"same_text_blocked": {Request, false, "write something of your own to each"},
+	"damaged_record":    {Library, false, "ask again; restore a backup when there are more of them"},
 	"no_outcome":        {Library, true, "tell the maintainers"},
 	"pair_not_shown":    {Library, true, again},
 

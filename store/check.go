@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // wholeLimit is the size in bytes up to which a ledger is read whole before anything is done with it: less than half a second
@@ -27,9 +28,6 @@ type finding struct {
 // would move the log into the database.
 func inspect(ctx context.Context, path string, steps []string, limit int64) (_ finding, err error) {
 	logged := fileSize(path + "-wal")
-	if fileSize(path) == 0 && logged > 0 {
-		return finding{}, fmt.Errorf("%w: it is empty or gone, and its log %s-wal is there", ErrDamaged, filepath.Base(path))
-	}
 	mode := reading
 	if fileSize(path+"-journal") > 0 {
 		mode = writing // a first start was cut off: SQLite has to undo it before anybody can read
@@ -77,13 +75,19 @@ func readWhole(ctx context.Context, q queries, check string) (unfit bool, err er
 		case ofRow.MatchString(verdict):
 			unfit = true
 		default:
-			return false, fmt.Errorf("%w: %s", ErrDamaged, verdict)
+			return false, damaged(verdict)
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return false, fmt.Errorf("check: %w", explain(err))
 	}
 	return unfit, nil
+}
+
+// damaged is ErrDamaged with what SQLite found, in one line of bounded length.
+func damaged(found string) error {
+	words := strings.Join(strings.Fields(strings.ReplaceAll(found, "*** in database main ***", "")), " ")
+	return fmt.Errorf("%w: %.200s", ErrDamaged, words)
 }
 
 // Check reads the whole ledger beside the work, when Open left that for later because it is large. It returns ErrDamaged for

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -48,10 +49,11 @@ func explain(err error) error {
 		failure.SystemErrno == syscall.ENOSPC,
 		failure.SystemErrno == syscall.EDQUOT:
 		return fmt.Errorf("%w: %w", task.ErrFull, err)
-	case failure.Code == sqlite3.ErrNotADB:
+	case failure.Code == sqlite3.ErrNotADB,
+		failure.Code == sqlite3.ErrError && strings.Contains(err.Error(), "unsupported file format"):
 		return fmt.Errorf("%w: %w", ErrNotLedger, err)
 	case failure.Code == sqlite3.ErrCorrupt:
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damaged(err.Error())
 	}
 	return err
 }

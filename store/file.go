@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -54,16 +56,25 @@ func openFile(path, mode string, connections int) *sql.DB {
 	return pool
 }
 
+// readable reports whether the beginning of a database says that SQLite may write it: the two bytes after the page size are
+// its formats for writing and for reading.
+func readable(head []byte) bool {
+	return bytes.HasPrefix(head, []byte(magic)) && (head[18] == 1 || head[18] == 2)
+}
+
 // prepareFile makes the file of a database readable for nobody else; SQLite gives its log the same mode. A file that is no
 // database is told by its first bytes, before anything touches it.
 func prepareFile(path string) error {
+	if fileSize(path) <= 0 && fileSize(path+"-wal") > 0 { // SQLite would make a new one and drop the log
+		return fmt.Errorf("%w: it is empty or gone, and its log %s-wal is there", ErrDamaged, filepath.Base(path))
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return withUser(err)
 	}
 	defer file.Close()
-	head := make([]byte, len(magic))
-	if n, err := io.ReadFull(file, head); n > 0 && string(head[:n]) != magic {
+	head := make([]byte, 20)
+	if n, err := io.ReadFull(file, head); n > 0 && !readable(head) {
 		return ErrNotLedger
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		return err

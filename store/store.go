@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -112,13 +113,12 @@ func (db *DB) openLedger(ctx context.Context, batch int, limit int64) error {
 	if err != nil {
 		return err
 	}
-	db.checked = found.whole
 	pool := openFile(path, writing, 1)
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return errors.Join(explain(err), pool.Close())
 	}
-	if err := db.prepare(ctx, conn, path, steps); err != nil {
+	if err := db.prepare(ctx, conn, path, steps, found); err != nil {
 		return errors.Join(err, conn.Close(), pool.Close())
 	}
 	db.writer = startWriter(ctx, pool, conn, batch)
@@ -129,18 +129,30 @@ func (db *DB) openLedger(ctx context.Context, batch int, limit int64) error {
 	return nil
 }
 
-// prepare brings a ledger that was looked at to the newest schema.
-func (db *DB) prepare(ctx context.Context, conn *sql.Conn, path string, steps []string) error {
+// prepare brings a ledger that was looked at to the newest schema, and its broken rows to an end.
+func (db *DB) prepare(ctx context.Context, conn *sql.Conn, path string, steps []string, found finding) error {
 	if err := migrate(ctx, conn, path, steps); err != nil {
 		return err
 	}
 	if err := useLog(ctx, conn); err != nil {
 		return err
 	}
-	if db.checked {
-		if err := os.Remove(filepath.Join(db.dir, suspectFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("the ledger is whole again: %w", withUser(err))
+	if found.rows {
+		db.log.Warn("the ledger has rows that break its own rules; they are set aside")
+		if err := mendRows(ctx, conn, time.Now()); err != nil {
+			return err
 		}
+	}
+	if count, err := endStrays(ctx, conn, time.Now()); err != nil {
+		return err
+	} else if count > 0 {
+		db.log.Warn("the ledger has rows that no queue would take; they end as damaged", "count", count)
+	}
+	if db.checked = found.whole; !db.checked {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(db.dir, suspectFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the ledger is whole again: %w", withUser(err))
 	}
 	return nil
 }

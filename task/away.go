@@ -13,6 +13,7 @@ const (
 	codeLoggedOut      = "logged_out"
 	codeOptedOut       = "opted_out"         // the recipient wants no messages
 	codeSameText       = "same_text_blocked" // too many strangers got the same text
+	codeDamaged        = "damaged_record"    // what is kept of the task must not be believed
 	codeNoOutcome      = "no_outcome"        // the worker said nothing about the task
 )
 
@@ -89,8 +90,11 @@ func accountChanged() Outcome {
 	return Never(codeAccountChanged, "the task was accepted for another number than the one that is paired now")
 }
 
-// refused ends a claimed task that must not be worked: one of another number, or too late.
+// refused ends a claimed task that must not be worked: one whose record is damaged, one of another number, or too late.
 func (l *Lane) refused(t Task) (Finished, bool) {
+	if t.Damaged != "" {
+		return l.ended(t, Never(codeDamaged, t.Damaged)), true
+	}
 	if _, _, own := l.worker.Ready(); foreign(t, own) {
 		return l.ended(t, accountChanged()), true
 	}

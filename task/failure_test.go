@@ -217,3 +217,16 @@ func TestIdleWaitsUntilThereIsNothingToDoNow(t *testing.T) {
 		require.NoError(t, s.lane.Idle(s.t.Context()))
 	})
 }
+
+func TestATaskWhoseRecordIsDamagedEndsUntried(t *testing.T) {
+	t.Parallel()
+	play(t, nil, func(s *scene) {
+		id := s.ledger.put(task.Task{Kind: task.Message, State: task.Queued, Number: "1", Damaged: "its record is not as it was accepted"})
+		next := s.message("1")
+		synctest.Wait()
+		require.Equal(t, "damaged_record", s.ledger.get(id).Code)
+		require.Equal(t, task.Failed, s.ledger.get(id).State)
+		require.Equal(t, task.Done, s.ledger.get(next).State)
+		require.Len(t, s.hands.tried(), 1)
+	})
+}

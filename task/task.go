@@ -130,6 +130,8 @@ type Task struct {
 	DeliveryAt  time.Time   // when Delivery last grew
 	Warnings    []string    // stable codes: what may be wrong although the task succeeded
 
+	Damaged string // of an unfinished task: its record must not be believed, and why; empty for sound
+
 	// Steps are written with the next change of the task, and empty in a task that was read: see Keeper.Timeline.
 	Steps []Step
 
