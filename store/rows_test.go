@@ -79,13 +79,13 @@ func TestHostileRows(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			db := openDB(t, dir)
-			s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db} })
+			s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db, db} })
 			before, broken, after := s.message("15550100101"), s.message("15550100199"), s.message("15550100102")
 			require.NoError(t, db.Close())
 			tamper(t, dir, statement)
 
 			db = openDB(t, dir)
-			s.keepers = keepers{db, db, db}
+			s.keepers = keepers{db, db, db, db}
 			_, err := db.Recover(t.Context())
 			require.NoError(t, err)
 			worked := map[task.ID]string{}
@@ -134,7 +134,7 @@ func TestHostileRowsOfCallbacks(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			db := openDB(t, dir)
-			s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db} })
+			s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db, db} })
 			broken := s.delivery("http://host/cb")
 			sound := s.delivery("http://host/cb")
 			require.NoError(t, db.Close())
@@ -160,7 +160,7 @@ func TestRowsThatCannotBeMendedRefuseTheLedger(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db := openDB(t, dir)
-	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db} })
+	s := newScene(t, func(*testing.T) keepers { return keepers{db, db, db, db} })
 	s.message("15550100101")
 	s.message("15550100102")
 	require.NoError(t, db.Close())
