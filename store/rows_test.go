@@ -13,6 +13,22 @@ import (
 	"whatsappd/task"
 )
 
+// rulesOf returns how each table of a ledger was made.
+func rulesOf(t *testing.T, q queries) map[string]string {
+	t.Helper()
+	rows, err := q.QueryContext(t.Context(), `SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	require.NoError(t, err)
+	defer rows.Close()
+	rules := map[string]string{}
+	for rows.Next() {
+		var name, sql string
+		require.NoError(t, rows.Scan(&name, &sql))
+		rules[name] = sql
+	}
+	require.NoError(t, rows.Err())
+	return rules
+}
+
 // tamper changes a closed ledger behind the program's back, with the schema's rules out of force.
 func tamper(t *testing.T, dir string, statements ...string) {
 	t.Helper()
@@ -22,15 +38,7 @@ func tamper(t *testing.T, dir string, statements ...string) {
 		_, err := pool.ExecContext(t.Context(), statement)
 		require.NoError(t, err, statement)
 	}
-	rules := map[string]string{}
-	rows, err := pool.QueryContext(t.Context(), `SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
-	require.NoError(t, err)
-	for rows.Next() {
-		var name, sql string
-		require.NoError(t, rows.Scan(&name, &sql))
-		rules[name] = sql
-	}
-	require.NoError(t, rows.Err())
+	rules := rulesOf(t, pool)
 	reread := func() { // SQLite reads the schema anew when its number has changed
 		var version int
 		require.NoError(t, pool.QueryRowContext(t.Context(), `PRAGMA schema_version`).Scan(&version))
