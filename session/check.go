@@ -136,13 +136,23 @@ func (a *Account) fly(ctx context.Context, numbers []Number) {
 		now := a.opts.Now()
 		may, again := a.checks.allowance.take(now, len(batch))
 		if may == 0 {
-			a.land(numbers, nil, &Error{Code: CodeCheckAllowance, Retry: RetryPace, After: again.Sub(now), Hint: "more checks now would endanger the number"})
+			a.land(numbers, nil, allowanceUsed(again.Sub(now)))
 			return
 		}
 		batch, numbers = batch[:may], numbers[may:]
 		answers, err := a.query(ctx, batch)
 		a.land(batch, answers, err)
 	}
+}
+
+// allowanceUsed is the answer while no more may be asked.
+func allowanceUsed(wait time.Duration) *Error {
+	return &Error{Code: CodeCheckAllowance, Retry: RetryPace, After: wait, Hint: "more checks now would endanger the number"}
+}
+
+// tooManyChecks is the answer while WhatsApp is left alone.
+func tooManyChecks(wait time.Duration) *Error {
+	return &Error{Code: CodeRateLimited, Retry: RetryLater, After: wait, Hint: "WhatsApp asked for fewer checks"}
 }
 
 // land ends flights.
@@ -165,7 +175,7 @@ func (a *Account) query(ctx context.Context, numbers []Number) (map[Number]Check
 	}
 	now := a.opts.Now()
 	if wait := a.checks.coolingFor(now); wait > 0 {
-		return nil, &Error{Code: CodeRateLimited, Retry: RetryLater, After: wait, Hint: "WhatsApp asked for fewer checks"}
+		return nil, tooManyChecks(wait)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.opts.Timing.Query, errors.New("WhatsApp did not answer the check in time"))
 	defer cancel()

@@ -35,18 +35,14 @@ func (r *refusals) passed() {
 	r.last = ""
 }
 
-// HoldsToken tells whether a number gave the account a privacy token that still counts, which opens the way to a message. It
-// is false also when the number was never looked up, or while the account is not online.
-func (a *Account) HoldsToken(ctx context.Context, number Number) (bool, error) {
+// HoldsToken tells whether a contact gave the account a privacy token that still counts, which opens the way to a message. It
+// is false also when the contact's LID is not known (empty), or while the account is not online.
+func (a *Account) HoldsToken(ctx context.Context, address string) (bool, error) {
 	l := a.online.Load()
-	if l == nil {
+	if l == nil || address == "" {
 		return false, nil
 	}
-	known, err := a.opts.Keeper.CheckedNumbers(ctx, a.opts.Account, []Number{number})
-	if err != nil || known[number].LID == "" {
-		return false, err
-	}
-	lid, err := types.ParseJID(known[number].LID)
+	lid, err := types.ParseJID(address)
 	if err != nil {
 		return false, fmt.Errorf("address of a contact: %w", err)
 	}

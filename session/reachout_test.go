@@ -104,22 +104,22 @@ func TestATokenOfAContactIsKnown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.pair()
-	_, failed := w.cold(bea)
+	sent, failed := w.cold(bea)
 	require.Nil(t, failed)
-	holds := func(number session.Number) bool {
-		token, err := w.account.HoldsToken(t.Context(), number)
+	holds := func(lid string) bool {
+		token, err := w.account.HoldsToken(t.Context(), lid)
 		require.NoError(t, err)
 		return token
 	}
-	require.False(t, holds(bea))
+	require.False(t, holds(sent.LID))
 	_, err := w.sim.GiveToken(bea, ana)
 	require.NoError(t, err)
 	_, err = w.sim.Write(t.Context(), bea, ana, "hi") // what comes after the token
 	require.NoError(t, err)
-	w.wait("the token is here", func() bool { return holds(bea) })
-	require.False(t, holds(cem), "never looked up")
+	w.wait("the token is here", func() bool { return holds(sent.LID) })
+	require.False(t, holds(""), "not known")
 	w.halt()
-	require.False(t, holds(bea), "not online")
+	require.False(t, holds(sent.LID), "not online")
 }
 
 func TestEachStateOfTheQuotaIsToldOnce(t *testing.T) {

@@ -68,7 +68,10 @@ func (a *Account) readMessage(event *events.Message) (message MessageReceived, o
 	if text == "" || info.IsFromMe || info.IsGroup || info.Chat.Server == types.BroadcastServer || info.Chat.Server == types.NewsletterServer {
 		return MessageReceived{}, false
 	}
-	message = MessageReceived{Account: a.opts.Account, ID: MessageID(info.ID), Text: text, At: info.Timestamp}
+	message = MessageReceived{
+		Account: a.opts.Account, ID: MessageID(info.ID), Text: text, At: info.Timestamp, Device: info.Sender.Device,
+		ReplyTo: MessageID(event.Message.GetExtendedTextMessage().GetContextInfo().GetStanzaID()),
+	}
 	for _, address := range []types.JID{info.Sender, info.SenderAlt} {
 		switch address.Server {
 		case types.DefaultUserServer:

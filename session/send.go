@@ -12,18 +12,20 @@ import (
 )
 
 // Send sends a text under the message's ID and returns once WhatsApp's server took it with a copy for the recipient's phone
-// in it. The number is checked first; Check's kept answers count. An error is an *Error that says whether and when to try
+// in it. A number is checked first; Check's kept answers count. A LID is written to as it is. An error is an *Error that says whether and when to try
 // again; every further try must use the same ID. Sends wait for each other, as they do in the library.
 //
 // A send that has begun is not cancelled by ctx: the library may crash when it is.
 func (a *Account) Send(ctx context.Context, m Message) (Sent, error) {
 	sent := Sent{ID: m.ID}
-	to, err := a.recipient(ctx, m.To)
+	to, err := a.recipient(ctx, m)
 	sent.To, sent.LID = to.Canonical, to.LID
 	if err != nil {
 		return sent, err
 	}
-	sent.Checked, sent.FromCache = a.opts.Now(), to.FromCache
+	if m.To != "" {
+		sent.Checked, sent.FromCache = a.opts.Now(), to.FromCache
+	}
 	select {
 	case a.sending <- struct{}{}:
 		defer func() { <-a.sending }()
@@ -42,33 +44,15 @@ func (a *Account) Send(ctx context.Context, m Message) (Sent, error) {
 	return sent, nil
 }
 
-// recipient checks a number before the first send to it.
-func (a *Account) recipient(ctx context.Context, number Number) (Checked, error) {
-	answers, err := a.Check(ctx, []Number{number})
-	if answer, ok := answers[number]; ok && answer.Verdict == Registered && answer.LID == "" {
-		err = a.fetch(ctx, []Number{number}, answers) // messages need the LID; perhaps there is one by now
-	}
-	answer := answers[number]
-	switch {
-	case err != nil:
-		return answer, err
-	case answer.Verdict == NotRegistered:
-		return answer, &Error{Code: CodeNotOnWhatsApp, Retry: RetryNever, Hint: "the number is not on WhatsApp"}
-	case answer.Verdict != Registered:
-		return answer, &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp's answer left the number out"}
-	case answer.LID == "":
-		return answer, &Error{Code: CodeUnresolvable, Retry: RetryNever, Hint: "WhatsApp names no address for the number"}
-	}
-	return answer, nil
-}
-
 // transmit sends a message, and once more for the two refusals that a second try may heal.
 func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) *Error {
 	lid, err := types.ParseJID(sent.LID)
 	if err != nil {
 		return &Error{Code: CodeUnresolvable, Retry: RetryNever, Err: err}
 	}
-	a.rememberAddress(ctx, lid, sent.To)
+	if sent.To != "" {
+		a.rememberAddress(ctx, lid, sent.To)
+	}
 	stop := a.watchSend()
 	defer stop()
 	failed := a.attempt(ctx, l, m, lid, sent)

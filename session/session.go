@@ -125,8 +125,10 @@ type PairingChanged struct{ Round PairingRound }
 type MessageReceived struct {
 	Account AccountID
 	ID      MessageID
-	From    Number // empty when WhatsApp told only the LID
-	LID     string
+	ReplyTo MessageID // the message that it quotes; empty for none
+	From    Number    // empty when WhatsApp told only the LID
+	LID     string    // empty when WhatsApp told only the number
+	Device  uint16    // 0 is the contact's phone
 	Text    string
 	At      time.Time
 }
@@ -185,10 +187,11 @@ type Checked struct {
 	FromCache bool // the answer was kept from an earlier query
 }
 
-// Message is a text for one recipient.
+// Message is a text for one recipient, who is named by number or by LID.
 type Message struct {
 	ID   MessageID
 	To   Number
+	LID  string // counts when To is empty: such as that of a contact who wrote without a number
 	Text string
 
 	Stranger bool // neither side ever wrote to the other: see CodeReachoutLocked
