@@ -64,6 +64,7 @@ var meanings = map[string]Meaning{
 	"invalid":              {Request, false, "write it as the detail says"},
 	"idempotency_conflict": {Request, false, "use a new key"},
 	"no_such_task":         {Request, false, "look at the id; finished tasks are kept for task.retention"},
+	"no_such_contact":      {Request, false, "look at the id; one that was joined to another is gone"},
 	"no_such_callback":     {Request, false, "look at the id"},
 	"callback_not_dead":    {Request, false, "wait for its own next try"},
 	"already_paired":       {Request, false, "log out first, to link another phone"},

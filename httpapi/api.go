@@ -43,9 +43,9 @@ type ledger interface {
 	List(ctx context.Context, state task.State, before int64, max int) ([]task.Task, error)
 	Timeline(ctx context.Context, id task.ID) ([]task.Step, error)
 
-	Contact(ctx context.Context, account, number string) (task.Contact, error)
-	OptOut(ctx context.Context, account string, numbers []string, at time.Time) error
-	OptIn(ctx context.Context, account, number string) error
+	Contact(ctx context.Context, account, address string) (task.Contact, error)
+	OptOut(ctx context.Context, account string, addresses []string, at time.Time) error
+	OptIn(ctx context.Context, account, address string) error
 	Activity(ctx context.Context, account string, since time.Time) (task.Activity, error)
 }
 
@@ -60,7 +60,7 @@ type account interface {
 	ConfirmPasskey(ctx context.Context) error
 	ConfirmNumber(ctx context.Context) error
 	NewMessageID() session.MessageID
-	HoldsToken(ctx context.Context, number session.Number) (bool, error)
+	HoldsToken(ctx context.Context, lid string) (bool, error)
 }
 
 // callbacks shows deliveries and makes dead ones due again. The store does.
@@ -169,9 +169,9 @@ func (a *API) route() {
 	r.GET("/v1/tasks", a.answer(a.listTasks))
 	r.POST("/v1/tasks", a.acceptTask)
 	r.GET("/v1/tasks/:id", a.answer(a.getTask))
-	r.GET("/v1/contacts/:number", a.answer(a.contact))
-	r.POST("/v1/optout/:number", a.work(a.optOut))
-	r.DELETE("/v1/optout/:number", a.work(a.optIn))
+	r.GET("/v1/contacts/:who", a.answer(a.contact))
+	r.POST("/v1/optout/:who", a.work(a.optOut))
+	r.DELETE("/v1/optout/:who", a.work(a.optIn))
 	r.GET("/v1/callbacks", a.answer(a.listCallbacks))
 	r.GET("/v1/callbacks/:id", a.answer(a.getCallback))
 	r.POST("/v1/callbacks/:id/replay", a.work(a.replay))

@@ -92,6 +92,7 @@ func (w *world) task() task.Task {
 	return task.Task{
 		ID: "0199-id", Seq: 7, Kind: task.Message, Number: "4915112345678", Text: "canary-text", MessageID: "3EB0", State: task.Done, Verdict: task.Yes,
 		Attempt: 1, ReturnURL: "http://host/cb?secret=canary-query", Created: w.now, Started: w.now, Finished: w.now,
+		Contact:   task.Identity{ID: "c_1", Phone: "4915112345679", LID: "77@lid"},
 		Canonical: "4915112345679", LID: "77@lid", Delivery: task.DeliveryDelivered, DeliveryAt: w.now, DeliveredBy: task.ByCompanion,
 	}
 }
@@ -107,7 +108,16 @@ func (w *world) List(context.Context, task.State, int64, int) ([]task.Task, erro
 func (w *world) Contact(_ context.Context, _, number string) (task.Contact, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return task.Contact{FirstSent: w.now, OptedOut: w.optedOut[number]}, nil
+	known := task.Contact{FirstSent: w.now, OptedOut: w.optedOut[number]}
+	switch number {
+	case "4915112345678", "77@lid", "c_1":
+		known.Identity = task.Identity{ID: "c_1", Phone: "4915112345678", LID: "77@lid"}
+	case "88@lid", "c_2":
+		known.Identity = task.Identity{ID: "c_2", LID: "88@lid"}
+	case "99@lid", "c_3":
+		return task.Contact{}, nil
+	}
+	return known, nil
 }
 
 func (w *world) OptOut(_ context.Context, _ string, numbers []string, at time.Time) error {
@@ -181,9 +191,7 @@ func (w *world) ConfirmPasskey(context.Context) error { return session.ErrNoPass
 
 func (w *world) ConfirmNumber(context.Context) error { return session.ErrNotPaired }
 
-func (w *world) HoldsToken(_ context.Context, number session.Number) (bool, error) {
-	return number == "4915112345678", nil
-}
+func (w *world) HoldsToken(_ context.Context, lid string) (bool, error) { return lid == "77@lid", nil }
 
 func (w *world) NewMessageID() session.MessageID { return "3EB0FIXED" }
 
@@ -493,7 +501,7 @@ func TestOperatorsSeeWhatHappensAndNoSecrets(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/status":               `{"account":"default","state":"online","since":"2026-05-04T12:00:00Z","number":"4917600000001","lid":"123","version":"v1",` + activity + `}`,
 		"/v1/pairing":              `{"state":"","round":0}`,
-		"/v1/tasks/0199-id":        `{"id":"0199-id","kind":"message","number":"4915112345678","message_id":"3EB0","destination":"http://host:80","state":"done","verdict":"yes","attempt":1,"canonical":"4915112345679","lid":"77@lid","delivery":"delivered","delivery_at":"2026-05-04T12:00:00Z","delivered_by":"companion","warnings":["delivered_companion_only"],"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","finished_at":"2026-05-04T12:00:00Z","timeline":[{"at":"2026-05-04T12:00:00Z","what":"queued"},{"at":"2026-05-04T12:00:00Z","what":"retried","detail":"wa_500"}]}`,
+		"/v1/tasks/0199-id":        `{"id":"0199-id","kind":"message","number":"4915112345678","contact_id":"c_1","phone":"+4915112345679","lid":"77@lid","addressed_as":"lid","message_id":"3EB0","destination":"http://host:80","state":"done","verdict":"yes","attempt":1,"canonical":"4915112345679","delivery":"delivered","delivery_at":"2026-05-04T12:00:00Z","delivered_by":"companion","warnings":["delivered_companion_only"],"created_at":"2026-05-04T12:00:00Z","started_at":"2026-05-04T12:00:00Z","finished_at":"2026-05-04T12:00:00Z","timeline":[{"at":"2026-05-04T12:00:00Z","what":"queued"},{"at":"2026-05-04T12:00:00Z","what":"retried","detail":"wa_500"}]}`,
 		"/v1/callbacks?state=dead": `{"callbacks":[{"id":"cb_1","task_id":"0199-id","destination":"http://host:80","state":"dead","attempt":10,"last_status":500,"created_at":"2026-05-04T12:00:00Z"}]}`,
 		"/healthz":                 `{"status":"alive"}`,
 		"/readyz":                  `{"status":"online"}`,
@@ -579,8 +587,12 @@ func TestTasksCanBeGivenAsJSON(t *testing.T) {
 	require.Equal(t, `{"task_id":"0199-id","state":"queued"}`, body)
 	require.Equal(t, "hello", w.last().Text)
 	require.Empty(t, w.last().ReturnURL)
+	res, body = w.post(`{"kind":"message","to":"123456789012345@lid","text":"hello"}`)
+	require.Equal(t, http.StatusAccepted, res.StatusCode, body)
+	require.Equal(t, "123456789012345@lid", w.last().LID)
+	require.Empty(t, w.last().Number)
 	for _, bad := range []string{
-		``, `[]`, `{"kind":"dance"}`, `{"kind":"check"}`, `{"kind":"check","to":"4915112345678","extra":1}`, `{"kind":"message","to":"4915112345678"}`,
+		``, `[]`, `{"kind":"dance"}`, `{"kind":"check"}`, `{"kind":"check","to":"77@lid"}`, `{"kind":"message","to":"77@s.whatsapp.net","text":"x"}`, `{"kind":"check","to":"4915112345678","extra":1}`, `{"kind":"message","to":"4915112345678"}`,
 		`{"kind":"login","return_url":"http://127.0.0.1/"}`, `{"kind":"login"}{}`, `{"kind":"login","return_url":"` + strings.Repeat("x", 2<<20) + `"}`,
 	} {
 		res, body := w.post(bad)

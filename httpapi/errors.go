@@ -63,6 +63,7 @@ func answers(err error, ws bool) *problem {
 		{task.ErrStopping, errStopping},
 		{task.ErrQueueFull, refusal(http.StatusServiceUnavailable, "queue_full", "Too many tasks wait already: nothing was accepted. Try again later; an operator sets the limit with limit.queue")},
 		{task.ErrNotFound, refusal(http.StatusNotFound, "no_such_task", "There is no such task")},
+		{task.ErrNoContact, refusal(http.StatusNotFound, "no_such_contact", "There is no such contact")},
 		{callback.ErrNotFound, refusal(http.StatusNotFound, "no_such_callback", "There is no such callback")},
 		{callback.ErrNotDead, refusal(http.StatusConflict, "callback_not_dead", "Only a dead callback can be replayed")},
 		{session.ErrAlreadyPaired, refusal(http.StatusConflict, "already_paired", "The account is linked already")},

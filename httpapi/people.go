@@ -5,13 +5,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"whatsappd/session"
 	"whatsappd/task"
 )
 
-// ContactAnswer is what is known of a number.
+// ContactAnswer is what is known of a person.
 type ContactAnswer struct {
-	Number     string     `json:"number"`
+	Number string `json:"number,omitempty"` // as asked
+	IdentityAnswer
 	Cold       bool       `json:"cold"` // a message would be a first contact
 	FirstSent  *time.Time `json:"first_sent_at,omitempty"`
 	FirstHeard *time.Time `json:"first_heard_at,omitempty"`
@@ -20,47 +20,47 @@ type ContactAnswer struct {
 	OptedOut   *time.Time `json:"opted_out_at,omitempty"` // no message is sent
 }
 
-// contact shows what is known of a number.
+// contact shows what is known of a person.
 func (a *API) contact(c *gin.Context) (any, error) {
-	number, err := parsePhone(unescaped(c, "number"))
-	if err != nil {
-		return nil, invalid(err)
-	}
-	known, err := a.ledger.Contact(c.Request.Context(), string(a.opts.Account), string(number))
+	number, who, err := addresses(c)
 	if err != nil {
 		return nil, err
 	}
-	token, err := a.account.HoldsToken(c.Request.Context(), number)
-	return ContactAnswer{
-		Number: string(number), Cold: known.Cold(), FirstSent: at(known.FirstSent), FirstHeard: at(known.FirstHeard),
-		LastHeard: at(known.LastHeard), Token: token, OptedOut: at(known.OptedOut),
-	}, err
+	known, err := a.ledger.Contact(c.Request.Context(), string(a.opts.Account), who[0])
+	if err != nil {
+		return nil, err
+	}
+	if number == "" && known.ID == "" {
+		return nil, task.ErrNoContact
+	}
+	answer := ContactAnswer{
+		Number: string(number), IdentityAnswer: identityAnswer(known.Identity), Cold: known.Cold(), FirstSent: at(known.FirstSent),
+		FirstHeard: at(known.FirstHeard), LastHeard: at(known.LastHeard), OptedOut: at(known.OptedOut),
+	}
+	answer.Token, err = a.account.HoldsToken(c.Request.Context(), known.LID)
+	return answer, err
 }
 
-// optOut puts a number on the list of those that want no messages, in the forms under which WhatsApp may know it.
+// optOut puts a person on the list of those that want no messages.
 func (a *API) optOut(c *gin.Context) (any, error) {
-	number, err := parsePhone(unescaped(c, "number"))
+	_, who, err := addresses(c)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, err
 	}
-	var numbers []string
-	for _, form := range session.Forms(number) {
-		numbers = append(numbers, string(form))
-	}
-	if err := a.ledger.OptOut(c.Request.Context(), string(a.opts.Account), numbers, a.opts.Now()); err != nil {
+	if err := a.ledger.OptOut(c.Request.Context(), string(a.opts.Account), who, a.opts.Now()); err != nil {
 		return nil, err
 	}
 	return a.contact(c)
 }
 
-// optIn takes a number off that list.
+// optIn takes a person off that list.
 func (a *API) optIn(c *gin.Context) (any, error) {
-	number, err := parsePhone(unescaped(c, "number"))
+	_, who, err := addresses(c)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, err
 	}
-	for _, form := range session.Forms(number) {
-		if err := a.ledger.OptIn(c.Request.Context(), string(a.opts.Account), string(form)); err != nil {
+	for _, address := range who {
+		if err := a.ledger.OptIn(c.Request.Context(), string(a.opts.Account), address); err != nil {
 			return nil, err
 		}
 	}

@@ -21,9 +21,11 @@ import (
 
 // TaskAnswer is a task without the message's text and without more of the return URL than its destination.
 type TaskAnswer struct {
-	ID          string     `json:"id"`
-	Kind        string     `json:"kind"`
-	Number      string     `json:"number,omitempty"`
+	ID     string `json:"id"`
+	Kind   string `json:"kind"`
+	Number string `json:"number,omitempty"` // as asked
+	IdentityAnswer
+	AddressedAs *string    `json:"addressed_as"` // "phone" or "lid": what WhatsApp was given; null for a login or logout
 	MessageID   string     `json:"message_id,omitempty"`
 	Destination string     `json:"destination,omitempty"`
 	State       string     `json:"state"`
@@ -34,7 +36,6 @@ type TaskAnswer struct {
 	Attempt     int        `json:"attempt"`
 	MaybeSent   bool       `json:"maybe_sent,omitempty"`
 	Canonical   string     `json:"canonical,omitempty"`    // the number as WhatsApp writes it: messages go there
-	LID         string     `json:"lid,omitempty"`          // the number's other address
 	Delivery    string     `json:"delivery,omitempty"`     // of a message: how far it got; see docs/tasks.md
 	DeliveryAt  *time.Time `json:"delivery_at,omitempty"`  // when it got there
 	DeliveredBy string     `json:"delivered_by,omitempty"` // "phone", or "companion" while the phone has not confirmed it
@@ -63,7 +64,7 @@ type TasksAnswer struct {
 // TaskRequest asks for a check, message, login or logout.
 type TaskRequest struct {
 	Kind      string `json:"kind"`
-	To        string `json:"to,omitempty"`         // check, message: an international number
+	To        string `json:"to,omitempty"`         // check, message: an international number; message: or a LID (…@lid)
 	Text      string `json:"text,omitempty"`       // message
 	ReturnURL string `json:"return_url,omitempty"` // where the outcome goes; may be left out
 }
@@ -84,7 +85,7 @@ func taskAnswer(t task.Task, account session.Status) TaskAnswer {
 	if t.State == task.Queued {
 		answer.NotBefore, answer.Reason = at(t.NotBefore), t.Reason
 	}
-	answer.Canonical, answer.LID = t.Canonical, t.LID
+	answer.Canonical, answer.IdentityAnswer, answer.AddressedAs = t.Canonical, identityAnswer(t.Contact), addressedAs(t)
 	if t.Kind == task.Message {
 		answer.Delivery, answer.DeliveryAt, answer.DeliveredBy = t.Delivery.String(), at(t.DeliveryAt), string(t.DeliveredBy)
 		if t.Delivery == task.DeliveryAccepted && t.MaybeSent {
@@ -192,6 +193,10 @@ func (a *API) readTask(c *gin.Context) (task.New, error) {
 	w := task.New{Kind: task.Kind(in.Kind)}
 	switch w.Kind {
 	case task.Check, task.Message:
+		if w.Kind == task.Message && isLID(in.To) {
+			w.LID = in.To
+			break
+		}
 		number, err := parsePhone(in.To)
 		if err != nil {
 			return w, invalid(fmt.Errorf("to: %w", err))

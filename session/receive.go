@@ -69,7 +69,7 @@ func (a *Account) readMessage(event *events.Message) (message MessageReceived, o
 		return MessageReceived{}, false
 	}
 	message = MessageReceived{
-		Account: a.opts.Account, ID: MessageID(info.ID), Text: text, At: info.Timestamp, Device: info.Sender.Device,
+		Account: a.opts.Account, ID: MessageID(info.ID), Text: text, At: a.cameAt(info.Timestamp), Device: info.Sender.Device,
 		ReplyTo: MessageID(event.Message.GetExtendedTextMessage().GetContextInfo().GetStanzaID()),
 	}
 	for _, address := range []types.JID{info.Sender, info.SenderAlt} {
@@ -90,17 +90,23 @@ func (a *Account) readMessage(event *events.Message) (message MessageReceived, o
 	return message, true
 }
 
+// cameAt is the time of something that WhatsApp told of in whole seconds: the end of the second, so that no receipt or answer
+// seems older than its message.
+func (a *Account) cameAt(told time.Time) time.Time {
+	at := told.Add(time.Second - time.Millisecond)
+	if now := a.opts.Now(); at.After(now) {
+		return now
+	}
+	return at
+}
+
 // readReceipt returns a receipt of a contact's device in our words. ok is false for any other.
 func (a *Account) readReceipt(event *events.Receipt) (confirmation MessageConfirmed, ok bool) {
 	if event.IsFromMe || event.IsGroup {
 		return confirmation, false
 	}
 	confirmation = MessageConfirmed{Account: a.opts.Account, Device: event.Sender.Device}
-	// WhatsApp tells whole seconds. The end of the second it is, so that no receipt seems older than its message.
-	confirmation.At = event.Timestamp.Add(time.Second - time.Millisecond)
-	if now := a.opts.Now(); confirmation.At.After(now) {
-		confirmation.At = now
-	}
+	confirmation.At = a.cameAt(event.Timestamp)
 	switch event.Type {
 	case types.ReceiptTypeDelivered:
 		confirmation.Kind = ConfirmDelivered

@@ -54,7 +54,7 @@ func (m *mapping) need(ctx context.Context, address string) (string, error) {
 	case err != nil || c.id != "":
 		return c.id, err
 	case strings.HasPrefix(address, idMark):
-		return "", task.ErrNotFound
+		return "", task.ErrNoContact
 	case strings.Contains(address, "@"):
 		return m.learn(ctx, task.Address{LID: address})
 	default:

@@ -162,6 +162,6 @@ func testIdentity(t *testing.T, open opener) {
 		s.learns(herNumber, herNumber, herLID)
 		s.learns(herNumber, herNumber, "")
 		require.Equal(t, herLID, s.contact(herNumber).LID)
-		require.ErrorIs(t, s.people.OptOut(t.Context(), account, []string{"c_nobody"}, s.now), task.ErrNotFound)
+		require.ErrorIs(t, s.people.OptOut(t.Context(), account, []string{"c_nobody"}, s.now), task.ErrNoContact)
 	})
 }

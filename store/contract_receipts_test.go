@@ -98,6 +98,23 @@ func testConfirm(t *testing.T, open opener) {
 		require.Equal(t, task.ByPhone, s.get(id).DeliveredBy)
 	})
 
+	t.Run("an answer is a step, and says nothing of the delivery", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.sent("15550100101")
+		for range 2 {
+			s.confirm("15550100101", task.ConfirmAnswered, 0)
+		}
+		got := s.get(id)
+		require.Equal(t, task.DeliveryServerAck, got.Delivery)
+		require.Equal(t, task.ByNobody, got.DeliveredBy)
+		steps, err := s.tasks.Timeline(t.Context(), id)
+		require.NoError(t, err)
+		last := steps[len(steps)-1]
+		require.Equal(t, task.StepAnswered, last.What)
+		require.NotEqual(t, task.StepAnswered, steps[len(steps)-2].What, "once for each device")
+	})
+
 	t.Run("a device that asks too often could not read it, until one could", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)

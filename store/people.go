@@ -66,7 +66,7 @@ func firstSent(ctx context.Context, q queries, account, contact string, at time.
 }
 
 // OptOut keeps that the people behind addresses (numbers, LIDs, contact IDs) want no messages. It is no error when they are on
-// the list already; an ID of nobody is task.ErrNotFound.
+// the list already; an ID of nobody is task.ErrNoContact.
 func (db *DB) OptOut(ctx context.Context, account string, addresses []string, at time.Time) error {
 	err := db.remap(ctx, func(ctx context.Context, m *mapping) error {
 		if err := m.of(ctx, account, at); err != nil {

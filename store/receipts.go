@@ -77,6 +77,8 @@ func confirm(ctx context.Context, q queries, c task.Confirmation, messageID stri
 		delivery, step.What = task.DeliveryRead, task.StepRead
 	case task.ConfirmDelivered:
 		delivery, step.What = task.DeliveryDelivered, task.StepDelivered
+	case task.ConfirmAnswered:
+		delivery, step.What, by = task.DeliveryAccepted, task.StepAnswered, task.ByNobody
 	default:
 		delivery, step.What, by = task.DeliveryAccepted, task.StepAskedFor, task.ByNobody
 	}

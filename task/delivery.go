@@ -73,6 +73,7 @@ const (
 	StepAskedFor  StepName = "asked_again"
 	StepDelivered StepName = "delivered"
 	StepRead      StepName = "read"
+	StepAnswered  StepName = "answered" // a text came that quotes the message
 	StepTimeout   StepName = "undelivered_timeout"
 	StepFinished  StepName = "finished" // Detail is the verdict
 )
@@ -127,6 +128,7 @@ const (
 	ConfirmDelivered ConfirmationKind = "delivered"
 	ConfirmRead      ConfirmationKind = "read"
 	ConfirmAskAgain  ConfirmationKind = "asked_again" // the device could not open it
+	ConfirmAnswered  ConfirmationKind = "answered"    // a text from the device quotes it; says nothing of the others
 )
 
 // AsksMost is how often a device asks for a message again before it gives up, as users report of phones (tulir/whatsmeow#160).

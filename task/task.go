@@ -201,6 +201,9 @@ var ErrIdempotency = errors.New("the idempotency key was used for another reques
 // ErrNotFound is returned when there is no such task.
 var ErrNotFound = errors.New("no such task")
 
+// ErrNoContact is returned for the ID of a contact that nobody has.
+var ErrNoContact = errors.New("no such contact")
+
 // ErrFull is returned when the disk is full: nothing was accepted.
 var ErrFull = errors.New("the disk is full")
 

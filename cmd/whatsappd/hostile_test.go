@@ -185,7 +185,9 @@ func (w *world) ledger(ctx context.Context) []told {
 	db, err := sql.Open("sqlite3", "file:"+w.settings["WHATSAPPD_DATA_DIR"]+"/ledger.db")
 	require.NoError(w.t, err)
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, `SELECT id, number, message_id, state, verdict FROM task WHERE kind = 'message'`)
+	rows, err := db.QueryContext(ctx, `SELECT id,
+		coalesce(nullif(number, ''), (SELECT phone FROM contact AS c WHERE c.id = task.contact), ''), message_id, state, verdict
+		FROM task WHERE kind = 'message'`)
 	require.NoError(w.t, err)
 	defer rows.Close()
 	var all []told

@@ -123,6 +123,7 @@ func (w *worker) Send(ctx context.Context, t task.Task) task.Outcome {
 	sent, err := w.account.Send(ctx, session.Message{
 		ID:   session.MessageID(t.MessageID),
 		To:   session.Number(t.Number),
+		LID:  t.LID, // counts for a task without a number
 		Text: t.Text,
 
 		Stranger: t.Cold,
@@ -160,6 +161,15 @@ func confirmation(event session.MessageConfirmed) task.Confirmation {
 	}
 	for _, id := range event.IDs {
 		c.MessageIDs = append(c.MessageIDs, string(id))
+	}
+	return c
+}
+
+// reply is what a text that quotes messages of ours says of them; of no message when it quotes none.
+func reply(event session.MessageReceived) task.Confirmation {
+	c := task.Confirmation{Account: string(event.Account), Kind: task.ConfirmAnswered, Device: event.Device, At: event.At}
+	if event.ReplyTo != "" {
+		c.MessageIDs = []string{string(event.ReplyTo)}
 	}
 	return c
 }
