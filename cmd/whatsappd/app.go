@@ -142,7 +142,7 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 		if err := a.lane.Heard(ctx, from, event.At); err != nil {
 			return err
 		}
-		if _, err := a.db.Confirm(ctx, reply(event)); err != nil {
+		if err := a.lane.Confirm(ctx, reply(event)); err != nil {
 			return err
 		}
 	case session.MessageConfirmed:
