@@ -35,6 +35,16 @@ var retryRows = map[string]func(*talk){
 		k.noted(simulator.Event{What: "given-up", From: ana, To: bea, ID: id})
 		require.Empty(k.t, k.server.Inbox(bea), "the client was told that it was sent")
 	},
+	"request for a message delivered twice": func(k *talk) {
+		const rounds = 2 // keys come with a request from the second on; they open one answer
+		k.strike("receipt", "twice", 2*rounds)
+		k.strike("open", "fail", rounds)
+		id := k.says("hello")
+		k.reads(id, "hello")
+		k.eventually(func() bool { return k.server.Counters().UnopenedRepeats > 0 })
+		require.Len(k.t, k.server.Inbox(bea), 1)
+		require.Zero(k.t, k.server.Counters().DecryptFailed)
+	},
 	"contact lost its sessions": func(k *talk) {
 		k.server.Expect("decrypt_failed")
 		k.says("before")

@@ -23,8 +23,9 @@ type Counters struct {
 	AckErrors         int `json:"ack_errors"`
 	Decrypted         int `json:"decrypted"` // by virtual devices
 	DecryptFailed     int `json:"decrypt_failed"`
-	Replayed          int `json:"replayed"`   // a spent counter: dropped, as apps do
-	OwnCopies         int `json:"own_copies"` // copies of a client's message for its own account
+	UnopenedRepeats   int `json:"unopened_repeats"` // copies that could not be opened, of messages that are shown
+	Replayed          int `json:"replayed"`         // a spent counter: dropped, as apps do
+	OwnCopies         int `json:"own_copies"`       // copies of a client's message for its own account
 	PreKeyMessages    int `json:"pkmsg"`
 	SessionMessages   int `json:"msg"`
 	MissingDevices    int `json:"missing_devices"`   // devices of the recipient a message had no copy for

@@ -53,6 +53,12 @@ func (b *inbox) add(e Entry) bool {
 	return true
 }
 
+// shows tells whether a message of somebody is here already.
+func (b *inbox) shows(from, id string) bool {
+	_, known := b.byID[inboxKey{from: from, id: id}]
+	return known
+}
+
 // change applies a message that changes an older one. It is false when it came before. One whose target is not here is
 // shown as an entry of its own, as apps keep a place for it.
 func (b *inbox) change(e Entry, target string, apply func(*Entry)) bool {

@@ -38,6 +38,9 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 	case errors.Is(err, errReplay):
 		s.count(func(c *Counters) { c.Replayed++ })
 		return
+	case err != nil && signal.shows(a):
+		s.count(func(c *Counters) { c.UnopenedRepeats++ })
+		return
 	case err != nil:
 		s.log.Warn("message not decrypted", "number", lastDigits(d.account.number), "device", d.id, "error", err)
 		s.count(func(c *Counters) { c.DecryptFailed++ })
@@ -63,6 +66,15 @@ func (s *Server) read(ctx context.Context, d *device, signal *signalDevice, a ar
 	if entry.SentTo == "" {
 		s.behave(d, a, entry, fresh)
 	}
+}
+
+// shows tells whether a copy belongs to a message that the device shows. When it cannot open such a copy it does without: the
+// author may answer one request for a message twice, when the network delivered the request twice, and the keys that came
+// with the request open one answer. That apps do not ask for it again is a guess.
+func (d *signalDevice) shows(a arrival) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inbox.shows(a.from.account.number, a.id)
 }
 
 // entry begins an inbox entry of a decrypted message, and takes the message out of what it is wrapped in. It is false for
