@@ -36,12 +36,14 @@ var retryRows = map[string]func(*talk){
 		require.Empty(k.t, k.server.Inbox(bea), "the client was told that it was sent")
 	},
 	"request for a message delivered twice": func(k *talk) {
-		const rounds = 2 // keys come with a request from the second on; they open one answer
-		k.strike("receipt", "twice", 2*rounds)
-		k.strike("open", "fail", rounds)
+		k.strike("receipt", "twice", 1)
+		k.strike("open", "fail", 1)
 		id := k.says("hello")
 		k.reads(id, "hello")
-		k.eventually(func() bool { return k.server.Counters().UnopenedRepeats > 0 })
+		k.eventually(func() bool { // whatsmeow answers in two goroutines: in one session or in two, and maybe with one key
+			c := k.server.Counters()
+			return c.UnopenedRepeats+c.Replayed+k.server.Inbox(bea)[0].Duplicates > 0
+		})
 		require.Len(k.t, k.server.Inbox(bea), 1)
 		require.Zero(k.t, k.server.Counters().DecryptFailed)
 	},
