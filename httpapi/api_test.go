@@ -293,6 +293,7 @@ func TestBadPathsAreRefusedWithAReason(t *testing.T) {
 		"/ws/check/4915112345678", "/ws/check/4915112345678/", "/ws/check//" + back, "/ws/login", "/ws/login/", "/ws/logout/",
 		"/ws/message/4915112345678/hello", "/ws/message/4915112345678/hello/", "/ws/message/4915112345678", "/ws/message/4915112345678//" + back,
 		"/ws/message/4915112345678/%20%20/" + back, "/ws/message/4915112345678/a/b/" + back, "/ws/message/4915112345678/what?/" + back,
+		"/ws/message/4915112345678/a#b/" + back, "/ws/message/4915112345678/#/" + back,
 		"/ws/message/4915112345678/%00x/" + back, "/ws/message/4915112345678/%ff%fe/" + back, "/ws/message/4915112345678/%ED%A0%80/" + back,
 		"/ws/message/4915112345678/" + strings.Repeat("a", 65537) + "/" + back,
 		"/ws/check/0/" + back, "/ws/check/00491511234567/" + back, "/ws/check/015112345678/" + back, "/ws/check/123456/" + back, "/ws/check/1234567890123456/" + back,

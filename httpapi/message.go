@@ -19,7 +19,7 @@ func checkMessage(text string) error {
 	case strings.TrimSpace(text) == "":
 		return errors.New("the message is empty; write at least one visible character")
 	case utf8.RuneCountInString(text) > messageMost:
-		return errors.New("the message is longer than 65536 characters; split it")
+		return errors.New("the message is longer than 65536 characters (262144 bytes); split it")
 	}
 	return nil
 }

@@ -78,6 +78,9 @@ func (a *API) wsMessage(c *gin.Context, segments string) (task.New, error) {
 	if err != nil {
 		return w, invalid(errors.New("the message holds a broken percent-escape"))
 	}
+	if strings.Contains(message, "#") { // where a URL ends, for everything on the way here
+		return w, invalid(errors.New("the message holds a # as it stands; write %23"))
+	}
 	if err := checkMessage(text); err != nil {
 		return w, invalid(err)
 	}
