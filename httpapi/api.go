@@ -124,7 +124,7 @@ func New(opts Options, tasks tasks, ledger ledger, account account, callbacks ca
 	a.engine.UseRawPath, a.engine.UnescapePathValues = true, false // segments are unescaped here, once
 	a.engine.RedirectTrailingSlash, a.engine.RedirectFixedPath = false, false
 	a.engine.HandleMethodNotAllowed = true
-	a.engine.Use(a.begin, a.recoverPanic, a.authorize)
+	a.engine.Use(a.begin, a.recoverPanic, a.authorize, a.limitBody)
 	a.engine.NoRoute(func(c *gin.Context) { a.refuse(c, errNoPath) })
 	a.engine.NoMethod(a.methodNotAllowed)
 	a.route()
@@ -234,6 +234,11 @@ func (a *API) begin(c *gin.Context) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, bodyMost)
+	if len(c.Request.TransferEncoding) > 0 || c.GetHeader("Expect") != "" {
+		// A proxy in front may see another end of such a body: what it takes for a part of it must not become a request. And
+		// nobody is to wait for a body that its sender holds back.
+		header.Set("Connection", "close")
+	}
 	c.Next()
 	level := slog.LevelInfo
 	if a.open(c.Request.URL.RawPath) {
@@ -242,6 +247,16 @@ func (a *API) begin(c *gin.Context) {
 	a.log.Log(c.Request.Context(), level, "request",
 		"method", method(c.Request.Method), "route", c.FullPath(), "status", c.Writer.Status(), "bytes", c.Writer.Size(),
 		"took_ms", time.Since(begun).Milliseconds(), "request_id", id, "token_id", c.GetString(keyToken))
+}
+
+// limitBody refuses a body that says itself that it is too large, before any of it is read.
+func (a *API) limitBody(c *gin.Context) {
+	if c.FullPath() == "" || c.Request.ContentLength <= bodyMost { // other paths and methods have their own answers
+		return
+	}
+	c.Header("Connection", "close")
+	a.refuse(c, errTooLarge)
+	c.Abort()
 }
 
 // sane tells ids that can stand in a log from what somebody made up.

@@ -594,11 +594,14 @@ func TestTasksCanBeGivenAsJSON(t *testing.T) {
 	require.Empty(t, w.last().Number)
 	for _, bad := range []string{
 		``, `[]`, `{"kind":"dance"}`, `{"kind":"check"}`, `{"kind":"check","to":"77@lid"}`, `{"kind":"message","to":"77@s.whatsapp.net","text":"x"}`, `{"kind":"check","to":"4915112345678","extra":1}`, `{"kind":"message","to":"4915112345678"}`,
-		`{"kind":"login","return_url":"http://127.0.0.1/"}`, `{"kind":"login"}{}`, `{"kind":"login","return_url":"` + strings.Repeat("x", 2<<20) + `"}`,
+		`{"kind":"login","return_url":"http://127.0.0.1/"}`, `{"kind":"login"}{}`,
 	} {
 		res, body := w.post(bad)
 		require.Equal(t, http.StatusBadRequest, res.StatusCode, "%.60s: %s", bad, body)
 	}
+	res, body = w.post(`{"kind":"login","return_url":"` + strings.Repeat("x", 2<<20) + `"}`)
+	require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
+	require.Contains(t, body, `"code":"too_large"`)
 }
 
 func TestTheLogHoldsNoPathsAndNoSecrets(t *testing.T) {

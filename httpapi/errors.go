@@ -34,6 +34,7 @@ var (
 	errUnauthorized = refusal(http.StatusUnauthorized, "unauthorized", "Request rejected. Token incorrect or not provided")
 	errNoPath       = refusal(http.StatusNotFound, "not_found", "Invalid path")
 	errMethod       = refusal(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header")
+	errTooLarge     = refusal(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB")
 	errStopping     = refusal(http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon")
 	errInternal     = refusal(http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id")
 )

@@ -108,6 +108,27 @@ func TestARequestWithARightTokenGivesWayToNobody(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, <-answered)
 }
 
+func TestNothingFollowsABodyWhoseEndIsInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.address, _, _ = serve(t, w.api.Handler(), time.Second, httpapi.Limits{})
+	const path = "/ws/check/4915112345678/http://host/"
+	const start = "POST " + path + " HTTP/1.1\r\nHost: x\r\n" + auth + "\r\nContent-Length: 60\r\n"
+	conn, err := net.Dial("tcp", w.address)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, start+"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+start+"\r\n")
+	require.NoError(t, err)
+	answers, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(answers), "HTTP/1.1 "), "%s", answers)
+	require.Equal(t, 1, w.count())
+
+	res, body := w.raw(start + "Expect: 100-continue\r\n\r\n")
+	require.Equal(t, http.StatusAccepted, res.StatusCode, "it is answered without its body: %s", body)
+	require.True(t, res.Close)
+}
+
 func TestOddRequestsOnTheWireAreRefusedAndTakeNoWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
