@@ -52,6 +52,7 @@ func (g *Guard) CheckText(u *url.URL) error {
 	if err != nil { // names with underscores and the like: judged as they stand
 		host = strings.ToLower(u.Hostname())
 	}
+	name := hostName(host)
 	host = strings.TrimSuffix(host, ".")
 	port := u.Port()
 	if port == "" {
@@ -71,9 +72,14 @@ func (g *Guard) CheckText(u *url.URL) error {
 		return g.refusal(net.JoinHostPort(host, port))
 	case host == "metadata.google.internal" && !g.listed(host, port):
 		return g.refusal(host)
+	case name == "":
+		return errName
 	}
 	return nil
 }
+
+// errName is the refusal of a host that no look-up can find.
+var errName = errors.New("the host of the return URL is neither an address nor a name that a host can have")
 
 // errOwn is the refusal that no setting lifts.
 var errOwn = fmt.Errorf("%w: it is the daemon itself", ErrRefused)

@@ -108,6 +108,19 @@ func check(t *testing.T, guard *callback.Guard, text string) error {
 	return guard.CheckText(u)
 }
 
+func TestNamesThatNoHostHasAreRefused(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t)
+	label := strings.Repeat("a", 63)
+	for host, fine := range map[string]bool{
+		"host": true, "a.b-c.example": true, "under_score.example": true, "bücher.example": true, label + ".example": true, "host.": true,
+		label + "a.example": false, strings.Repeat("a.", 127) + "a": false, "*": false, "*.example": false, "ho$t": false, "a..b": false, ".host": false, "host..": false, ".": false,
+	} {
+		err := guard.CheckText(&url.URL{Scheme: "http", Host: host, Path: "/"})
+		require.Equal(t, fine, err == nil, "%s: %v", host, err)
+	}
+}
+
 func TestTheOperatorAllowsNarrowly(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, "127.0.0.1:9000", "10.0.0.0/8", "app.localhost:3000", "169.254.0.0/16", "[::1]:7")

@@ -111,7 +111,7 @@ func TestARequestWithARightTokenGivesWayToNobody(t *testing.T) {
 func TestNothingFollowsABodyWhoseEndIsInDoubt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.address, _, _ = serve(t, w.api.Handler(), time.Second, httpapi.Limits{})
+	w.address, _, _ = serve(t, w.api.Handler(), time.Second)
 	const path = "/ws/check/4915112345678/http://host/"
 	const start = "POST " + path + " HTTP/1.1\r\nHost: x\r\n" + auth + "\r\nContent-Length: 60\r\n"
 	conn, err := net.Dial("tcp", w.address)
