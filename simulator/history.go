@@ -24,6 +24,9 @@ type Sync struct {
 	Chats int `json:"chats,omitempty"`
 	// Messages is how many messages each chat has.
 	Messages int `json:"messages,omitempty"`
+	// Megabytes is how much of older chats follows, in files of four megabytes, each with a chat of its own. They are made when
+	// a client wants them.
+	Megabytes int `json:"megabytes,omitempty"`
 }
 
 // maxSync bounds the messages of a history, so that nobody asks for more than fits into memory.
@@ -32,6 +35,9 @@ const maxSync = 1_000_000
 func (y Sync) check() error {
 	if y.Chats < 0 || y.Messages < 0 || y.Chats > maxSync || y.Chats*y.Messages > maxSync {
 		return fmt.Errorf("a history has up to %d chats and messages", maxSync)
+	}
+	if y.Megabytes < 0 || y.Megabytes > maxMegabytes {
+		return fmt.Errorf("older chats have up to %d megabytes", maxMegabytes)
 	}
 	return nil
 }
@@ -42,29 +48,30 @@ const maxInline = 16 << 10
 // synchronise lets an account's phone send a client what it sends once.
 func (s *Server) synchronise(d *device) {
 	s.mu.Lock()
-	messages := s.syncMessages(d)
-	if len(messages) == 0 {
+	if d.synced || d.account.sync == (Sync{}) {
 		s.mu.Unlock()
 		return
 	}
+	messages, older := s.syncMessages(d), newOlderChats(d.account.sync.Megabytes)
 	phone := d.account.devices[0]
 	signal := s.virtual(phone)
 	s.mu.Unlock()
+	send := func(ctx context.Context, m *waE2E.ProtocolMessage) {
+		if err := s.sendPeer(ctx, phone, signal, d, m); err != nil {
+			s.log.Error("client not synchronised", "number", lastDigits(d.account.number), "error", err)
+		}
+	}
 	s.enqueue(&signal.jobs, func(ctx context.Context) {
 		for _, m := range messages {
-			if err := s.sendPeer(ctx, phone, signal, d, m); err != nil {
-				s.log.Error("client not synchronised", "number", lastDigits(d.account.number), "error", err)
-			}
+			send(ctx, m)
 		}
+		s.sendOlder(&signal.jobs, older, 0, send)
 	})
 }
 
-// syncMessages makes what a phone sends a client that has not had it yet. Call with s.mu held.
+// syncMessages makes what a phone sends a client first. Call with s.mu held.
 func (s *Server) syncMessages(d *device) []*waE2E.ProtocolMessage {
 	a := d.account
-	if d.synced || a.sync == (Sync{}) {
-		return nil
-	}
 	d.synced = true
 	s.changed()
 	chats := s.chatsOf(a)
@@ -193,24 +200,35 @@ func pushNames(chats []*account) *waHistorySync.HistorySync {
 
 // historyMessage is the message that brings a history, or says where it is.
 func (s *Server) historyMessage(h *waHistorySync.HistorySync) *waE2E.ProtocolMessage {
-	encoded, _ := proto.Marshal(h) // cannot fail: what must be there is there
-	var packed bytes.Buffer
-	writer := zlib.NewWriter(&packed)
-	_, _ = writer.Write(encoded) // into memory
-	_ = writer.Close()
+	packed := pack(h, zlib.DefaultCompression)
 	n := &waE2E.HistorySyncNotification{
 		SyncType:   waE2E.HistorySyncType(h.GetSyncType()).Enum(),
 		ChunkOrder: h.ChunkOrder, Progress: h.Progress,
 	}
-	if packed.Len() <= maxInline {
-		n.InitialHistBootstrapInlinePayload = packed.Bytes()
-	} else if f, err := s.putFile("md-msg-hist", forHistory, packed.Bytes()); err != nil {
+	if len(packed) <= maxInline {
+		n.InitialHistBootstrapInlinePayload = packed
+	} else if f, err := s.putFile("md-msg-hist", forHistory, packed); err != nil {
 		s.log.Error("no history", "error", err)
 	} else {
-		n.DirectPath, n.MediaKey, n.FileSHA256, n.FileEncSHA256 = proto.String(f.path), f.key, f.plain, f.hash
-		n.FileLength = proto.Uint64(f.size)
+		f.describe(n)
 	}
 	return &waE2E.ProtocolMessage{
 		Type: waE2E.ProtocolMessage_HISTORY_SYNC_NOTIFICATION.Enum(), HistorySyncNotification: n,
 	}
+}
+
+// describe says in a notification where a history is.
+func (f sealedFile) describe(n *waE2E.HistorySyncNotification) {
+	n.DirectPath, n.MediaKey, n.FileSHA256, n.FileEncSHA256 = proto.String(f.path), f.key, f.plain, f.hash
+	n.FileLength = proto.Uint64(f.size)
+}
+
+// pack is a history as it is sent: compressed.
+func pack(h *waHistorySync.HistorySync, level int) []byte {
+	encoded, _ := proto.Marshal(h) // cannot fail: what must be there is there
+	var packed bytes.Buffer
+	writer, _ := zlib.NewWriterLevel(&packed, level)
+	_, _ = writer.Write(encoded) // into memory
+	_ = writer.Close()
+	return packed.Bytes()
 }

@@ -53,6 +53,17 @@ type mediaStore struct {
 	files map[fileHash][]byte
 	order []fileHash // oldest first
 	size  int
+	made  map[fileHash]func() []byte // files that are made anew for each download, and not kept
+}
+
+// promise takes a file that is made when somebody wants it.
+func (m *mediaStore) promise(hash fileHash, produce func() []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.made == nil {
+		m.made = map[fileHash]func() []byte{}
+	}
+	m.made[hash] = produce
 }
 
 // put keeps a file, and forgets the oldest when there is no room.
@@ -77,14 +88,19 @@ func (m *mediaStore) put(file []byte) fileHash {
 
 func (m *mediaStore) get(hash fileHash) ([]byte, bool) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	file, ok := m.files[hash]
+	produce := m.made[hash]
+	m.mu.Unlock()
+	if produce != nil {
+		return produce(), true
+	}
 	return file, ok
 }
 
 func (m *mediaStore) remove(hash fileHash) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.made, hash)
 	m.removeLocked(hash)
 }
 
