@@ -40,9 +40,10 @@ faults: ## kill -9, power cuts, full disks, dead networks and the like, and what
 faults-long: ## the same faults more often and for longer
 	go run ./faults -set long -seed $(SEED) -only "$(FAULT)"
 
-flat: ## what 500 reconnects and $(MESSAGES) messages leave behind: nothing
+flat: ## what 500 reconnects and $(MESSAGES) messages leave behind, and what a history of 500 MB does to memory: nothing
 	cd session && go test -timeout 1h -count 1 -run TestReconnectsLeaveNothingBehind -reconnects 500
 	cd cmd/whatsappd && go test -timeout 12h -count 1 -run TestMessagesLeaveNothingBehind -messages $(MESSAGES)
+	cd cmd/whatsappd && go test -timeout 1h -count 1 -run TestAHistoryAndAQueueFitIntoMemory -history 500 -queued 5000
 
 large: ## a ledger of $(TASKS) finished tasks and a tenth of that queued: its start, and what its upkeep costs those who ask meanwhile
 	cd store && go test -timeout 1h -count 1 -v -run TestALargeLedger -tasks $(TASKS)

@@ -64,7 +64,24 @@ func (d *dialer) equip(client *whatsmeow.Client) {
 	web := &http.Client{Timeout: d.opts.Timing.Dial, Transport: d.transport}
 	client.SetWebsocketHTTPClient(web)
 	client.SetPreLoginHTTPClient(web)
-	client.SetMediaHTTPClient(&http.Client{Transport: d.transport})
+	client.SetMediaHTTPClient(&http.Client{Transport: bounded{d.transport}})
+}
+
+// bounded is a way on which no answer is longer than maxDownload: the library holds what it downloads as a whole.
+type bounded struct{ way http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.way.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if res.ContentLength > maxDownload {
+		_ = res.Body.Close() // nothing of it is read
+		return nil, fmt.Errorf("a file of %d bytes is too large to be downloaded", res.ContentLength)
+	}
+	res.Body = http.MaxBytesReader(nil, res.Body, maxDownload)
+	return res, nil
 }
 
 // close ends idle connections.

@@ -11,9 +11,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxHistory is how large a piece of the history may be, compressed, to be read. The library reads a piece as a whole, and
-// it unpacks to several times as much. Pieces of the kinds we read are mostly far below.
+// maxHistory is how large a piece of the history may be, compressed, to be read: it is held as a whole. Pieces of the kinds we
+// read are mostly far below.
 const maxHistory = 8 << 20
+
+// maxDownload is how large anything may be that is downloaded, whatever was said of it: a piece of the history or of the app
+// state, encrypted.
+const maxDownload = maxHistory + 1<<10
 
 // leastHistory is what we ask the phone for when it links us: the phone sends some of its chats whatever is asked. What we
 // need of them are the LIDs and privacy tokens of those it chats with, not the messages.
@@ -26,7 +30,7 @@ func leastHistory() *waCompanionReg.DeviceProps_HistorySyncConfig {
 }
 
 // readHistory reads a piece of the history that the account's own phone offers, if it may hold what we need. The library
-// keeps LIDs, names and tokens of it; the messages are dropped. Pieces are read one at a time, beside everything else.
+// keeps LIDs, names and tokens of it; the messages are taken out before. Pieces are read one at a time, beside everything else.
 func (a *Account) readHistory(l *link, offer *waE2E.HistorySyncNotification) {
 	log := a.log.With("kind", offer.GetSyncType().String(), "bytes", offer.GetFileLength())
 	if !worthReading(offer) {
@@ -38,7 +42,7 @@ func (a *Account) readHistory(l *link, offer *waE2E.HistorySyncNotification) {
 		defer a.history.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), a.opts.Timing.Query)
 		defer cancel()
-		if _, err := l.client.DownloadHistorySync(ctx, offer, true); err != nil {
+		if err := l.keepHistory(ctx, offer); err != nil {
 			log.Warn("a piece of the history was not read", "error", redact(err.Error()))
 			return
 		}
@@ -50,6 +54,23 @@ func (a *Account) readHistory(l *link, offer *waE2E.HistorySyncNotification) {
 			log.Warn("a piece of the history that was read was not deleted", "error", redact(err.Error()))
 		}
 	})
+}
+
+// keepHistory gives the library what we need of a piece of the history. The library itself would hold all of it, unpacked.
+func (l *link) keepHistory(ctx context.Context, offer *waE2E.HistorySyncNotification) error {
+	packed := offer.GetInitialHistBootstrapInlinePayload()
+	if packed == nil {
+		var err error
+		if packed, err = l.client.Download(ctx, offer); err != nil {
+			return err
+		}
+	}
+	sifted, err := sift(packed, maxUnpacked)
+	if err != nil {
+		return err
+	}
+	_, err = l.client.DownloadHistorySync(ctx, &waE2E.HistorySyncNotification{InitialHistBootstrapInlinePayload: sifted}, true)
+	return err
 }
 
 // worthReading tells whether a piece of the history may hold what we need, and fits into memory.
