@@ -24,11 +24,12 @@ var (
 	queuedTasks      = flag.Int("queued", 400, "how many tasks wait meanwhile")
 )
 
-// While a history comes in and tasks wait, the daemon holds less than maxResident, and the simulator that makes the history does
-// too: 76 MiB were measured, of which 48 are there after the start. What the daemon keeps takes less than maxKept for each
-// megabyte of the history.
+// While a history comes in and tasks wait, the daemon holds less than maxResident: 85 MiB were measured with 5,000 tasks, of which
+// 50 are there after the start. The simulator, which makes pieces of four megabytes, holds less than maxMaker: 142 were measured,
+// of 30 MB of history. What the daemon keeps takes less than maxKept for each megabyte.
 const (
-	maxResident = 112 << 20
+	maxResident = 128 << 20
+	maxMaker    = 256 << 20
 	maxKept     = 16 << 10
 )
 
@@ -58,7 +59,7 @@ func TestAHistoryAndAQueueFitIntoMemory(t *testing.T) {
 	fmt.Printf("%d MB of history, %d tasks: at most %.1f MiB resident (%.1f before), %.1f MiB on disk; simulator %.1f MiB\n",
 		*historyMegabytes, *queuedTasks, mebibytes(peak), mebibytes(idle), mebibytes(size), mebibytes(maker))
 	require.Less(t, peak, maxResident)
-	require.Less(t, maker, maxResident)
+	require.Less(t, maker, maxMaker)
 	require.Less(t, size, 8<<20+*historyMegabytes*maxKept+*queuedTasks*(8<<10))
 	require.Equal(t, contacts+pieces, w.rows("whatsmeow_privacy_tokens"), "there is one with each chat")
 	require.GreaterOrEqual(t, w.rows("whatsmeow_lid_map"), contacts+pieces)
