@@ -91,6 +91,11 @@ func (s *Sender) Wake() {
 	}
 }
 
+// failurePause is how long to leave a ledger alone that has failed so often in a row before.
+func failurePause(failures int) time.Duration {
+	return min(100*time.Millisecond<<min(failures, 10), 5*time.Second)
+}
+
 // safetyTick is how often the sender looks for work that nobody told it of.
 const safetyTick = 30 * time.Second
 
@@ -109,7 +114,7 @@ func (s *Sender) Run(ctx context.Context) error {
 			if failures == 0 {
 				s.log.Error("the ledger failed; callbacks wait", "error", err)
 			}
-			wait = min(100*time.Millisecond<<min(failures, 10), 5*time.Second)
+			wait = failurePause(failures)
 			failures++
 		} else {
 			failures = 0
@@ -214,18 +219,25 @@ func (s *Sender) attempt(ctx context.Context, d Delivery) {
 		}
 	}
 	a.Error = d.LastError
-	s.record(context.WithoutCancel(ctx), d, a)
+	s.record(ctx, d, a)
 }
 
-// record keeps an attempt. A failure leaves the callback on its way: it is tried again after the next start.
+// record keeps an attempt. While the ledger fails, on a full disk for example, it is tried again and again, until the context
+// ends: then the callback is found on its way at the next start. A callback that is gone needs no record.
 func (s *Sender) record(ctx context.Context, d Delivery, a Attempt) {
-	for failures := range 8 {
-		err := s.keeper.Record(ctx, d, a)
-		if err == nil {
+	for failures := 0; ; failures++ {
+		err := s.keeper.Record(context.WithoutCancel(ctx), d, a)
+		if err == nil || errors.Is(err, ErrNotFound) {
 			break
 		}
-		s.log.Error("an attempt could not be noted", "callback", d.ID, "error", err)
-		time.Sleep(50 * time.Millisecond << failures)
+		if failures == 0 {
+			s.log.Error("an attempt could not be noted; it is tried again", "callback", d.ID, "error", err)
+		}
+		select {
+		case <-time.After(failurePause(failures)):
+		case <-ctx.Done():
+			return
+		}
 	}
 	level := slog.LevelInfo
 	if d.State == Dead {
