@@ -47,6 +47,8 @@ type ledger interface {
 	OptOut(ctx context.Context, account string, addresses []string, at time.Time) error
 	OptIn(ctx context.Context, account, address string) error
 	Activity(ctx context.Context, account string, since time.Time) (task.Activity, error)
+
+	Writable(ctx context.Context) error // task.ErrFull when the disk is full
 }
 
 // account is the session's side.

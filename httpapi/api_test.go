@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ type world struct {
 	accepted []task.New
 	refuse   error // what Accept answers
 	stuck    bool
+	disk     error      // of Writable
 	kept     *task.Task // in place of the usual one
 	status   session.Status
 	round    session.PairingRound
@@ -138,6 +140,12 @@ func (w *world) OptIn(_ context.Context, _, number string) error {
 
 func (w *world) Activity(_ context.Context, _ string, since time.Time) (task.Activity, error) {
 	return task.Activity{NewChats: int(w.now.Sub(since) / time.Hour), Replies: 2, Failures: 3}, nil
+}
+
+func (w *world) Writable(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.disk
 }
 
 func (w *world) Deliveries(context.Context, callback.State, string, int) ([]callback.Delivery, error) {
@@ -381,6 +389,21 @@ func TestHealthIsOfTheLoopAndReadinessOfTheConnection(t *testing.T) {
 	require.Contains(t, body, `"status":"stuck"`)
 }
 
+func TestADiskThatKeepsNothingIsNotReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for reason, disk := range map[string]error{"disk_full": fmt.Errorf("try: %w", task.ErrFull), "store_failed": errors.New("read-only")} {
+		w.mu.Lock()
+		w.disk = disk
+		w.mu.Unlock()
+		res, body := w.call("GET", "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+		require.Equal(t, `{"status":"online","reason":"`+reason+`"}`, body)
+		res, _ = w.call("GET", "/healthz")
+		require.Equal(t, http.StatusOK, res.StatusCode, "a new process makes no space")
+	}
+}
+
 func TestOtherPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -416,6 +439,7 @@ func TestFailuresBelowHaveTheirAnswers(t *testing.T) {
 	}{
 		{task.ErrIdempotency, 409, 409, false},
 		{task.ErrFull, 503, 507, true},
+		{fmt.Errorf("accept: %w", task.ErrUnwritable), 503, 503, true},
 		{task.ErrStopping, 503, 503, true},
 		{task.ErrQueueFull, 503, 503, true},
 		{io.ErrUnexpectedEOF, 500, 500, false},

@@ -36,6 +36,7 @@ var (
 	errMethod       = refusal(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header")
 	errTooLarge     = refusal(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB")
 	errStopping     = refusal(http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon")
+	errUnwritable   = refusal(http.StatusServiceUnavailable, "store_failed", "The disk takes nothing now, try again later; the log has the details under the request id")
 	errInternal     = refusal(http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id")
 )
 
@@ -61,6 +62,7 @@ func answers(err error, ws bool) *problem {
 	}{
 		{task.ErrIdempotency, refusal(http.StatusConflict, "idempotency_conflict", "The idempotency key was used for another request; use a new key")},
 		{task.ErrFull, refusal(full, "disk_full", "The disk is full: nothing was accepted. Free some space")},
+		{task.ErrUnwritable, errUnwritable},
 		{task.ErrStopping, errStopping},
 		{task.ErrQueueFull, refusal(http.StatusServiceUnavailable, "queue_full", "Too many tasks wait already: nothing was accepted. Try again later; an operator sets the limit with limit.queue")},
 		{task.ErrNotFound, refusal(http.StatusNotFound, "no_such_task", "There is no such task")},
@@ -111,7 +113,7 @@ func (a *API) refuse(c *gin.Context, err error) {
 	if !errors.As(err, &p) {
 		p = answers(err, ws)
 	}
-	if p == errInternal {
+	if p == errInternal || p == errUnwritable {
 		a.log.Error("request failed", "request_id", c.GetString(keyRequest), "error", err)
 	}
 	after := p.retryAfter()

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"whatsappd/errcode"
 	"whatsappd/session"
+	"whatsappd/task"
 )
 
 // health is the answer of the two health endpoints.
@@ -26,14 +28,21 @@ func (a *API) healthz(c *gin.Context) {
 	c.JSON(http.StatusOK, health{Status: "alive"})
 }
 
-// readyz answers 200 while the account is online.
+// readyz answers 200 while the account is online and work can be kept.
 func (a *API) readyz(c *gin.Context) {
 	status := a.account.Status()
-	code := http.StatusServiceUnavailable
+	code, reason := http.StatusServiceUnavailable, status.Reason
 	if status.State == session.Online {
-		code = http.StatusOK
+		switch err := a.ledger.Writable(c.Request.Context()); {
+		case errors.Is(err, task.ErrFull):
+			reason = "disk_full"
+		case err != nil:
+			reason = "store_failed"
+		default:
+			code = http.StatusOK
+		}
 	}
-	c.JSON(code, health{Status: string(status.State), Reason: status.Reason})
+	c.JSON(code, health{Status: string(status.State), Reason: reason})
 }
 
 // StatusAnswer is the account's state.

@@ -49,6 +49,8 @@ func explain(err error) error {
 		failure.SystemErrno == syscall.ENOSPC,
 		failure.SystemErrno == syscall.EDQUOT:
 		return fmt.Errorf("%w: %w", task.ErrFull, err)
+	case failure.Code == sqlite3.ErrIoErr, failure.Code == sqlite3.ErrReadonly, failure.Code == sqlite3.ErrBusy, failure.Code == sqlite3.ErrCantOpen:
+		return fmt.Errorf("%w: %w", task.ErrUnwritable, err)
 	case failure.Code == sqlite3.ErrNotADB,
 		failure.Code == sqlite3.ErrError && strings.Contains(err.Error(), "unsupported file format"):
 		return fmt.Errorf("%w: %w", ErrNotLedger, err)

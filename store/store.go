@@ -200,6 +200,29 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Writable tells whether the disk takes changes of the ledger. After it has refused one, a small file and a small change are
+// tried at each call until both work; until then the error is task.ErrFull or task.ErrUnwritable.
+func (db *DB) Writable(ctx context.Context) error {
+	if !db.writer.refused.Load() {
+		return nil
+	}
+	// The log may have room of its own on a disk that is full, or that the system made read-only after an error.
+	probe := filepath.Join(db.dir, "probe")
+	err := os.WriteFile(probe, make([]byte, 64<<10), 0o600)
+	_ = os.Remove(probe) // may never have been there
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w: %w", task.ErrFull, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", task.ErrUnwritable, err)
+	}
+	if _, err := db.change(ctx, `UPDATE account SET pace_paired_at = pace_paired_at`); err != nil {
+		return fmt.Errorf("try the ledger: %w", err)
+	}
+	db.writer.refused.Store(false)
+	return nil
+}
+
 // Free returns how many bytes the program may still write to the disk of the data directory.
 func (db *DB) Free() (uint64, error) {
 	var stat unix.Statfs_t

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"whatsappd/task"
 )
@@ -28,6 +29,7 @@ type writer struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
+	refused atomic.Bool // the disk did not take a change, and has not been tried since
 }
 
 // operation is one caller's change. It is all made or not at all.
@@ -113,7 +115,11 @@ func (w *writer) commit(ctx context.Context, batch []operation) {
 		if err != nil {
 			errs[i] = err
 		}
-		op.done <- explain(errs[i])
+		told := explain(errs[i])
+		if errors.Is(told, task.ErrFull) || errors.Is(told, task.ErrUnwritable) {
+			w.refused.Store(true)
+		}
+		op.done <- told
 	}
 }
 

@@ -244,6 +244,32 @@ func TestAFullDiskAcceptsNothingByHalves(t *testing.T) {
 	require.Equal(t, acknowledged, kept)
 }
 
+func TestALedgerThatTakesNoChangesSaysSoUntilItDoes(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	now := newScene(t, nothing).now
+	readOnly := func(on int) {
+		_, err := db.writer.conn.ExecContext(t.Context(), `PRAGMA query_only = `+strconv.Itoa(on))
+		require.NoError(t, err)
+	}
+	accept := func() error {
+		_, err := db.Accept(t.Context(), task.New{Account: account, Kind: task.Check, Number: "15550100101"}, now)
+		return err
+	}
+	require.NoError(t, accept())
+	require.NoError(t, db.writer.do(t.Context(), add("a")))
+	require.Error(t, db.writer.do(t.Context(), orphan))
+	require.NoError(t, db.Writable(t.Context()), "a change that cannot be made is no fault of the disk")
+	readOnly(1)
+	require.NoError(t, db.Writable(t.Context()), "nothing was refused yet")
+	require.Error(t, accept())
+	require.ErrorIs(t, db.Writable(t.Context()), task.ErrUnwritable)
+	require.ErrorIs(t, db.Writable(t.Context()), task.ErrUnwritable)
+	readOnly(0)
+	require.NoError(t, db.Writable(t.Context()))
+	require.NoError(t, accept())
+}
+
 func TestManyCallersOfAllKinds(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, t.TempDir())

@@ -210,13 +210,17 @@ var ErrFull = errors.New("the disk is full")
 // ErrQueueFull is returned when too many tasks wait: nothing was accepted.
 var ErrQueueFull = errors.New("too many tasks wait")
 
+// ErrUnwritable is returned when the ledger's file takes no changes: the disk is broken or read-only, or another process holds
+// the file. The work may be repeated under its idempotency key.
+var ErrUnwritable = errors.New("the ledger takes no changes now")
+
 // ErrStopping is returned when the ledger no longer takes work.
 var ErrStopping = errors.New("stopping")
 
 // Keeper keeps tasks durably: every method returns after the commit. The store implements it; a contract test suite in
 // package store says what each method must do. Times come from the caller.
 type Keeper interface {
-	// Accept keeps new work. ErrIdempotency, ErrFull and ErrStopping are told apart.
+	// Accept keeps new work. ErrIdempotency, ErrFull, ErrUnwritable and ErrStopping are told apart.
 	Accept(ctx context.Context, w New, now time.Time) (Accepted, error)
 	// Claim takes up to max due tasks of a class in order of acceptance, marks them running and counts the attempt. A message
 	// is not due while an earlier one to the same contact is unfinished. At most one message runs per account.
