@@ -121,6 +121,15 @@ func (w *world) tally(excused func(entry) bool) {
 		w.within(waited, "every accepted task is reported", func() bool { return missing() == 0 })
 	}
 	ledger := w.ledger()
+	w.within(waited, "the ledger knows every callback to be delivered, or given up", func() bool {
+		ledger = w.ledger()
+		for _, a := range accepted {
+			if state := ledger[a.id].callback; state == "due" || state == "sending" {
+				return false
+			}
+		}
+		return true
+	})
 	w.result.Done = 0
 	yes := map[string][]string{} // texts that were reported as sent, by recipient
 	var wrong []string

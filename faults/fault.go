@@ -16,10 +16,21 @@ type fault struct {
 func faults() []fault {
 	return []fault{
 		{"F1", "kill -9 at random instants", 100, 200, killAtRandom},
+		{"F30", "SIGSTOP, and much later SIGCONT", 1, 2, frozen},
+		{"F9", "disk full in the middle of work", 1, 5, diskFullAtWork},
+		{"F13", "ledger locked by another process", 1, 3, lockedStore},
+		{"F2", "kill -9 between commit and answer", 6, 50, killBeforeAnswer},
+		{"F3", "kill -9 between a message and its ack", 6, 50, killBeforeAck},
+		{"F4", "kill -9 after a callback's 2xx", 6, 50, killAfterCallback},
 		{"F5/ext4", "power cut", 6, 50, powerCutExt4},
 		{"F5/xfs", "power cut", 6, 50, powerCutXFS},
 		{"F6", "power cut while the schema changes", 6, 30, powerCutMigration},
 		{"F7", "power cut right after pairing", 6, 30, powerCutPairing},
+		{"F8", "disk full while work is accepted", 1, 5, diskFull},
+		{"F10", "volume turns read-only", 1, 1, readOnly},
+		{"F11", "data of another user", 1, 1, foreignStore},
+		{"F12", "second daemon on the same data", 3, 20, secondInstance},
+		{"F31", "SIGTERM under load", 10, 100, stopUnderLoad},
 	}
 }
 

@@ -70,6 +70,9 @@ func runAll(ctx context.Context, o options) error {
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // another user runs it in one of the faults
+			return err
+		}
 		if o.binary, err = build(ctx, dir); err != nil {
 			return err
 		}

@@ -27,11 +27,13 @@ type process struct {
 
 // start runs the program with these settings as its whole environment. It ends with the trial.
 func (t *trial) start(name string, env map[string]string, args ...string) *process {
-	return t.startAs(&syscall.SysProcAttr{}, name, env, args...)
+	p, err := t.startAs(&syscall.SysProcAttr{}, name, env, args...)
+	t.must(err, "start "+name)
+	return p
 }
 
 // startAs is start with a user or limits of its own.
-func (t *trial) startAs(attributes *syscall.SysProcAttr, name string, env map[string]string, args ...string) *process {
+func (t *trial) startAs(attributes *syscall.SysProcAttr, name string, env map[string]string, args ...string) (*process, error) {
 	p := &process{t: t, name: name, cmd: exec.Command(t.binary, args...), exited: make(chan struct{}), more: make(chan struct{})} //nolint:noctx // it is killed by the trial, at the moment the trial chooses
 	attributes.Pdeathsig = syscall.SIGKILL
 	p.cmd.SysProcAttr = attributes
@@ -44,10 +46,12 @@ func (t *trial) startAs(attributes *syscall.SysProcAttr, name string, env map[st
 	t.must(err, name)
 	p.cmd.Stderr = p.cmd.Stdout
 	p.begun = time.Now()
-	t.must(p.cmd.Start(), "start "+name)
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
 	go p.read(output)
 	t.cleanup(p.kill)
-	return p
+	return p, nil
 }
 
 func (p *process) read(output io.Reader) {

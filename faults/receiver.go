@@ -24,7 +24,8 @@ type receiver struct {
 	after  func(delivery) // called once the answer has left; nil mostly
 
 	mu     sync.Mutex
-	status int // what it answers
+	status int           // what it answers
+	pause  time.Duration // before it answers
 	byTask map[string][]delivery
 	forged []string // what was wrong with a callback
 	last   time.Time
@@ -61,8 +62,9 @@ func (r *receiver) take(w http.ResponseWriter, req *http.Request) {
 	}
 	r.byTask[got.task] = append(r.byTask[got.task], got)
 	r.last = got.at
-	status, after := r.status, r.after
+	status, pause, after := r.status, r.pause, r.after
 	r.mu.Unlock()
+	time.Sleep(pause)
 	w.WriteHeader(status)
 	if after != nil {
 		_ = http.NewResponseController(w).Flush() // fails when its sender was killed
@@ -90,6 +92,13 @@ func (r *receiver) answer(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status = status
+}
+
+// think makes the receiver take its time before each answer.
+func (r *receiver) think(pause time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pause = pause
 }
 
 // afterwards calls a function each time an answer has left; nil for none.

@@ -133,12 +133,16 @@ func (w *world) serve() {
 }
 
 // launch starts the daemon and waits for nothing.
-func (w *world) launch() {
+func (w *world) launch() { w.must(w.tryLaunch(), "start the daemon") }
+
+// tryLaunch is launch where the machine may refuse to start it.
+func (w *world) tryLaunch() (err error) {
 	attributes := &syscall.SysProcAttr{}
 	if w.attributes != nil {
 		*attributes = *w.attributes
 	}
-	w.daemon = w.startAs(attributes, "the daemon", maps.Clone(w.settings), "serve")
+	w.daemon, err = w.startAs(attributes, "the daemon", maps.Clone(w.settings), "serve")
+	return err
 }
 
 func (w *world) setBase(base string) {
