@@ -40,7 +40,8 @@ func (s *Server) messageFor(to *device, m *sending, one copyFor) waBinary.Node {
 	return n
 }
 
-// messageFrom is a message stanza to a linked client, addressed as the client wants it.
+// messageFrom is a message stanza to a linked client, addressed as the client wants it. Source of the attributes:
+// parseMessageSource of whatsmeow.
 func messageFrom(from, to *device, id string, enc waBinary.Node) waBinary.Node {
 	n := waBinary.Node{
 		Tag: "message",

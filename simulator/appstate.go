@@ -36,7 +36,7 @@ type collection struct {
 	values  map[string][]byte // value MAC by index MAC
 }
 
-// The collections the phone writes to.
+// The collections the phone writes to. Source: WAPatchName in whatsmeow's package appstate.
 const (
 	collectionSettings = "critical_block"
 	collectionContacts = "critical_unblock_low"

@@ -62,10 +62,10 @@ const (
 	forAppState  = "WhatsApp App State Keys"
 )
 
-// macLength is how much of the authentication code stands behind an encrypted file.
+// macLength is how much of the authentication code stands behind an encrypted file. Source: mediaHMACLength of whatsmeow.
 const macLength = 10
 
-// mediaKeys derives what encrypts and authenticates a file.
+// mediaKeys derives what encrypts and authenticates a file. Source: getMediaKeys of whatsmeow.
 func mediaKeys(key []byte, purpose string) (iv, cipherKey, macKey []byte, err error) {
 	all, err := hkdf.Key(sha256.New, key, nil, purpose, 112)
 	if err != nil {

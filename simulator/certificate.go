@@ -11,7 +11,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Serial numbers of the certificates. Clients insist on 0 for the root and on the leaf naming the intermediate.
+// Serial numbers of the certificates. Clients insist on 0 for the root and on the leaf naming the intermediate. Source of the
+// chain: verifyServerCert of whatsmeow, which checks signatures, serials, times and the leaf's key; Baileys checks signatures and
+// the root's serial.
 const (
 	rootSerial         = 0
 	intermediateSerial = 1
@@ -59,7 +61,8 @@ func (a *authority) spoiled(how string) (*authority, error) {
 	}
 }
 
-// certify signs a key. The signature is XEdDSA over the details as they are, without a prefix.
+// certify signs a key. The signature is XEdDSA over the details as they are, without a prefix. How long a certificate lives is a
+// guess.
 func certify(issuer, subject *keys.KeyPair, issuerSerial, serial uint32, now time.Time) (*waCert.CertChain_NoiseCertificate, error) {
 	details, err := proto.Marshal(&waCert.CertChain_NoiseCertificate_Details{
 		Serial:       proto.Uint32(serial),

@@ -10,7 +10,7 @@ import (
 )
 
 // ChangePhone gives an account a new phone: another identity, no sessions, no virtual companions. Whoever chatted with it is
-// told that its identity changed. Clients linked to the account are removed, as a new phone knows none. What is on its way
+// told that its identity changed (handleEncryptNotification of whatsmeow). Clients linked to the account are removed, as a new phone knows none. What is on its way
 // to the old phone reaches the new one, which cannot open it and asks again.
 func (s *Server) ChangePhone(number string) error {
 	s.mu.Lock()
@@ -90,7 +90,7 @@ func (s *Server) SetIdentities(number, identities string) error {
 }
 
 // ChangeLID gives an account another LID, as happens when a number is taken over. Nobody is told: who writes to the old one
-// gets 404.
+// gets 404. When this happens and what is told is a guess.
 func (s *Server) ChangeLID(number string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

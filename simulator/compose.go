@@ -32,7 +32,7 @@ type Message struct {
 	Forge string `json:"forge,omitempty"`
 }
 
-// kinds of stanzas, as the type attribute of a message names them.
+// The kinds of message, as the type attribute of its stanza names them. Source: getTypeFromMessage of whatsmeow.
 const (
 	stanzaText     = "text"
 	stanzaReaction = "reaction"
@@ -56,36 +56,47 @@ type outgoing struct {
 	Plaintext []byte `json:"plaintext"`
 }
 
-// history is what a phone knows of older messages.
-type history interface {
+// memory is what a phone knows of older messages.
+type memory interface {
 	wrote(id string) bool
 	textOf(id string) string // what it shows under an ID
 }
 
-// compose makes the content of a message that an account writes to another.
-func compose(m Message, author, recipient types.JID, known history) (*waE2E.Message, outgoing, error) {
+// check refuses what no phone lets its owner write.
+func (m Message) check(known memory) error {
 	changes := 0
 	for _, id := range []string{m.ReplyTo, m.Edit, m.Revoke, m.React, m.Forge} {
 		if id != "" {
 			changes++
 		}
 	}
+	switch {
+	case changes > 1:
+		return errors.New("a message is one of reply, edit, revoke, reaction and forgery")
+	case m.Text == "" && m.Revoke == "" && m.React == "" && m.Forge == "":
+		return errors.New("a message needs a text")
+	case m.Revoke != "" && !known.wrote(m.Revoke), m.Edit != "" && !known.wrote(m.Edit):
+		return fmt.Errorf("the account did not write message %s%s, so it cannot change it", m.Edit, m.Revoke)
+	}
+	return nil
+}
+
+// compose makes the content of a message that an account writes to another. Source of the layouts: BuildRevoke, BuildEdit and
+// BuildReaction of whatsmeow; a reply is waE2E.ContextInfo.
+func compose(m Message, author, recipient types.JID, known memory) (*waE2E.Message, outgoing, error) {
+	out := outgoing{Stanza: stanzaText}
+	if err := m.check(known); err != nil {
+		return nil, out, err
+	}
 	key := func(id string) *waCommon.MessageKey {
 		return &waCommon.MessageKey{
 			RemoteJID: proto.String(recipient.String()), FromMe: proto.Bool(known.wrote(id)), ID: proto.String(id),
 		}
 	}
-	out := outgoing{Stanza: stanzaText}
 	switch {
-	case changes > 1:
-		return nil, out, errors.New("a message is one of reply, edit, revoke, reaction and forgery")
-	case m.Text == "" && m.Revoke == "" && m.React == "" && m.Forge == "":
-		return nil, out, errors.New("a message needs a text")
 	case m.Forge != "":
 		message, err := forge(m.Forge, m.Text)
 		return message, out, err
-	case m.Revoke != "" && !known.wrote(m.Revoke), m.Edit != "" && !known.wrote(m.Edit):
-		return nil, out, fmt.Errorf("the account did not write message %s%s, so it cannot change it", m.Edit, m.Revoke)
 	case m.Revoke != "":
 		out.Edit = editRevoke
 		return &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
@@ -93,11 +104,7 @@ func compose(m Message, author, recipient types.JID, known history) (*waE2E.Mess
 		}}, out, nil
 	case m.Edit != "":
 		out.Edit = editText
-		edit := &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
-			Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), Key: key(m.Edit), TimestampMS: proto.Int64(time.Now().UnixMilli()),
-			EditedMessage: &waE2E.Message{Conversation: proto.String(m.Text)},
-		}}
-		return &waE2E.Message{EditedMessage: &waE2E.FutureProofMessage{Message: edit}}, out, nil
+		return edit(key(m.Edit), m.Text), out, nil
 	case m.React != "":
 		out.Stanza = stanzaReaction
 		if m.Text == "" { // takes it back
@@ -107,20 +114,33 @@ func compose(m Message, author, recipient types.JID, known history) (*waE2E.Mess
 			Key: key(m.React), Text: proto.String(m.Text), SenderTimestampMS: proto.Int64(time.Now().UnixMilli()),
 		}}, out, nil
 	case m.ReplyTo != "":
-		wrote := recipient
+		quoted := recipient
 		if known.wrote(m.ReplyTo) {
-			wrote = author
+			quoted = author
 		}
-		return &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{
-			Text: proto.String(m.Text),
-			ContextInfo: &waE2E.ContextInfo{
-				StanzaID: proto.String(m.ReplyTo), Participant: proto.String(wrote.String()),
-				QuotedMessage: &waE2E.Message{Conversation: proto.String(known.textOf(m.ReplyTo))},
-			},
-		}}, out, nil
+		return reply(m, quoted, known.textOf(m.ReplyTo)), out, nil
 	default:
 		return &waE2E.Message{Conversation: proto.String(m.Text)}, out, nil
 	}
+}
+
+// edit gives an older message another text.
+func edit(key *waCommon.MessageKey, text string) *waE2E.Message {
+	return &waE2E.Message{EditedMessage: &waE2E.FutureProofMessage{Message: &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+		Type: waE2E.ProtocolMessage_MESSAGE_EDIT.Enum(), Key: key, TimestampMS: proto.Int64(time.Now().UnixMilli()),
+		EditedMessage: &waE2E.Message{Conversation: proto.String(text)},
+	}}}}
+}
+
+// reply answers an older message, which it quotes with its author.
+func reply(m Message, author types.JID, quoted string) *waE2E.Message {
+	return &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{
+		Text: proto.String(m.Text),
+		ContextInfo: &waE2E.ContextInfo{
+			StanzaID: proto.String(m.ReplyTo), Participant: proto.String(author.String()),
+			QuotedMessage: &waE2E.Message{Conversation: proto.String(quoted)},
+		},
+	}}
 }
 
 // summary is the message as one line.

@@ -32,10 +32,12 @@ type conn struct {
 	device atomic.Pointer[device]
 	// loggedOut says that the client took its own device from the account: what it was about to confirm still comes.
 	loggedOut atomic.Bool
-	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs.
+	// lidAddressing says that the client wants to be addressed by LID: it announced that its store knows LIDs (lidDbMigrated in its
+	// payload: whatsmeow does, Baileys 7.0.0-rc14 does not). That the server goes by it is believed.
 	lidAddressing bool
 	version       string // of the protocol, as the client announced it
-	// active is true once `passive active` was answered: from then on stanzas may be delivered. Guarded by Server.mu.
+	// active is true once `passive active` was answered: from then on stanzas may be delivered. Both clients ask for it when they
+	// are ready; that nothing is delivered before is believed. Guarded by Server.mu.
 	active bool
 	// offline is how many stanzas waited for the client when it became active, offlineSent how many of them it was sent.
 	// Guarded by Server.mu.
@@ -200,7 +202,8 @@ func (c *conn) read(stream io.Reader) {
 	}
 }
 
-// dispatch hands a stanza to whoever answers it.
+// dispatch hands a stanza to whoever answers it. Clients expect no answer to the last kinds, which are only counted: `ib` is
+// sendUnifiedSession of whatsmeow; `xmlstreamend` ends a stream, and that clients may send it is a guess.
 func (s *Server) dispatch(c *conn, n *waBinary.Node) {
 	switch n.Tag {
 	case "iq":

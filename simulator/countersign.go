@@ -12,8 +12,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// djbType stands before a Curve25519 public key where Signal names the kind of key.
+// djbType stands before a Curve25519 public key where Signal names the kind of key: DjbType in libsignal's package ecc.
 const djbType = 5
+
+// The two bytes before what is signed are AdvAccountSignaturePrefix and AdvDeviceSignaturePrefix of whatsmeow's pair.go, which is
+// the source of this file. Hosted devices, with other bytes, are not simulated.
 
 // accountStatement is what an account key signs to take a device in.
 func accountStatement(details, identity []byte) []byte {
@@ -100,7 +103,7 @@ func (p *pairing) countersigned(o *offer, iq *waBinary.Node) (*device, error) {
 	}, nil
 }
 
-// register keeps a new linked device and sends the client away to log in.
+// register keeps a new linked device and sends the client away to log in: both clients reconnect on stream error 515.
 func (s *Server) register(c *conn, d *device) {
 	registered := s.decide(c.pairing, nil, func() {
 		d.account.devices[d.id] = d

@@ -123,7 +123,7 @@ func (d directory) alias(a *account, aliases []string) {
 	}
 }
 
-// maxCompanions bounds the virtual devices beside a phone. Accounts can link four; two are left for clients.
+// maxCompanions bounds the virtual devices beside a phone. Apps link four, as WhatsApp says; two are left for clients.
 const maxCompanions = 2
 
 // addCompanions gives the account virtual devices until it has that many.
@@ -162,7 +162,8 @@ func (d directory) add(number string) *account {
 	return a
 }
 
-// freeLID derives a LID of 15 digits from a number: the same number always gets the same one, unless two collide.
+// freeLID derives a LID of 15 digits from a number: the same number always gets the same one, unless two collide. Real LIDs tell
+// nothing of the number; their length is a guess.
 func (d directory) freeLID(number string) string {
 	const lowest, count = 100_000_000_000_000, 900_000_000_000_000
 	for salt := 0; ; salt++ {

@@ -7,7 +7,7 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
-// streamErrorNode ends a connection with a code, a conflict, or both.
+// streamErrorNode ends a connection with a code, a conflict, or both. Source: handleStreamError of whatsmeow.
 func streamErrorNode(code, conflict string) waBinary.Node {
 	n := waBinary.Node{Tag: "stream:error", Attrs: waBinary.Attrs{"code": code}}
 	if conflict != "" {

@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// clientPrologue opens every connection: name, protocol version 6 and token dictionary 3, the one this codec speaks.
+	// clientPrologue opens every connection: name, protocol version 6 and token dictionary 3, the one this codec speaks. Source:
+	// WAConnHeader in whatsmeow's package socket.
 	clientPrologue = "WA\x06\x03"
-	// routingPrologue opens the routing block that may precede it.
+	// routingPrologue opens the routing block that may precede it. Source: makeNoiseHandler of Baileys; whatsmeow sends none.
 	routingPrologue = "ED\x00\x01"
-	// maxFrame is what a frame's three length bytes can say.
+	// maxFrame is what a frame's three length bytes can say. Source: FrameLengthSize in whatsmeow's package socket.
 	maxFrame = 1<<24 - 1
-	// maxUnpacked bounds what a compressed stanza may grow to.
+	// maxUnpacked bounds what a compressed stanza may grow to, for the simulator's own sake.
 	maxUnpacked = 64 << 20
 )
 
@@ -68,7 +69,8 @@ func appendFrame(out, body []byte) ([]byte, error) {
 	return append(out, body...), nil
 }
 
-// decodeNode reads the plaintext of a frame: a flag byte (bit 2: compressed) and a stanza.
+// decodeNode reads the plaintext of a frame: a flag byte (the one worth 2: compressed) and a stanza. Source: Unpack in whatsmeow's
+// package binary.
 func decodeNode(plain []byte) (n *waBinary.Node, err error) {
 	// The decoder was made for what a trusted server sends and panics on some malformed input.
 	defer func() {

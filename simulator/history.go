@@ -45,7 +45,8 @@ func (y Sync) check() error {
 // maxInline is how long a compressed history may be to come inside its message; a longer one comes as a file. A guess.
 const maxInline = 16 << 10
 
-// synchronise lets an account's phone send a client what it sends once.
+// synchronise lets an account's phone send a client what it sends once. Source of the messages: handleAppStateSyncKeyShare and
+// DownloadHistorySync of whatsmeow. Their order is a guess.
 func (s *Server) synchronise(d *device) {
 	s.mu.Lock()
 	if d.synced || d.account.sync == (Sync{}) {

@@ -12,7 +12,7 @@ type jobQueue struct {
 	running bool
 }
 
-// work adds a job to a queue. After Close it does nothing.
+// enqueue adds a job to a queue. After Close it does nothing.
 func (s *Server) enqueue(q *jobQueue, job func(context.Context)) {
 	s.news.begin()
 	q.mu.Lock()

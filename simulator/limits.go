@@ -22,7 +22,8 @@ type Limits struct {
 	Tokens bool `json:"tokens,omitempty"`
 }
 
-// ackReachOut is the ack error for a message to a stranger that an account may not write to.
+// ackReachOut is the ack error for a message to a stranger that an account may not write to. Source: handleBadAck of Baileys, and
+// reports.
 const ackReachOut = 463
 
 // chat is what an account knows of another.

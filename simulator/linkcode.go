@@ -12,7 +12,8 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
-// linkRequest is a client's wish to be linked by a code that its user types on a phone. Guarded by Server.mu.
+// linkRequest is a client's wish to be linked by a code that its user types on a phone. Source of the steps and stanzas in this
+// file: PairPhone and handleCodePairNotification of whatsmeow. Guarded by Server.mu.
 type linkRequest struct {
 	account *account
 	ref     string
@@ -78,7 +79,7 @@ func (s *Server) takeLinkHello(c *conn, iq, n *waBinary.Node) error {
 }
 
 // displayName accepts what the phone will show as the name of the new device: a browser and its system. That the server
-// checks it and answers 400 is known; which names it takes is a guess.
+// checks it and answers 400 stands at whatsmeow's PairPhone; which names it takes is a guess.
 func displayName(name string) bool {
 	return regexp.MustCompile(`^(Chrome|Edge|Firefox|IE|Opera|Safari|Brave|Chromium|Desktop) ` +
 		`\((Windows|Mac OS|macOS|Linux|Ubuntu|Debian|Fedora|Android|iOS|Chrome OS)\)$`).MatchString(name)
@@ -87,7 +88,8 @@ func displayName(name string) bool {
 // linkRateSpan is the time in which a number may be asked for [Options.LinkCodes] codes.
 const linkRateSpan = time.Minute
 
-// linkRate remembers when codes were asked for, by number. That bursts are refused with 429 is known; the bound is a guess.
+// linkRate remembers when codes were asked for, by number. That bursts are refused with 429 people report; the bound and the time
+// are a guess.
 type linkRate map[string][]time.Time
 
 // allow counts a request, unless there were too many.

@@ -17,7 +17,7 @@ import (
 // this file are those of whatsmeow's pair-code.go.
 const linkAlphabet = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
-// linkRounds is how often PBKDF2 stirs a code.
+// linkRounds is how often PBKDF2 stirs a code: 131,072 times.
 const linkRounds = 2 << 16
 
 // linkAttempt is a code that was typed on the phone.

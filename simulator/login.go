@@ -9,10 +9,11 @@ import (
 	"go.mau.fi/whatsmeow/proto/waWa6"
 )
 
-// location names the data centre in success and failure stanzas; clients only log it.
+// location names the data centre in success and failure stanzas. No client reads it: its value is a guess.
 const location = "sim"
 
-// admit starts what the client asked for in its handshake: a login when it names an account, else a pairing.
+// admit starts what the client asked for in its handshake: a login when it names an account, else a pairing. Source:
+// GetClientPayload in whatsmeow's package store.
 func (c *conn) admit(payload *waWa6.ClientPayload) {
 	if payload.Username == nil {
 		c.s.startPairing(c, payload.GetDevicePairingData())
@@ -70,7 +71,8 @@ func (s *Server) refuseLogin(c *conn, number string, id uint32, refusal Refusal)
 	c.endWith(refusal.node())
 }
 
-// mayLogin finds the device of a login, or says why there is none. Call with s.mu held.
+// mayLogin finds the device of a login, or says why there is none. On 401 clients forget their keys and pair anew
+// (handleConnectFailure of whatsmeow); that another key earns it too is believed. Call with s.mu held.
 func (s *Server) mayLogin(c *conn, number string, id uint32) (*device, *Refusal) {
 	a, err := s.directory.registeredAccount(number)
 	if err != nil {
@@ -87,8 +89,8 @@ func (s *Server) mayLogin(c *conn, number string, id uint32) (*device, *Refusal)
 	return d, nil
 }
 
-// successNode tells a client that it is logged in. whatsmeow needs the time and the LID, which must be the one of its
-// pairing with the device number.
+// successNode tells a client that it is logged in. whatsmeow's handleConnectSuccess reads the time and the LID, which must be the
+// one of its pairing with the device number, and so does Baileys; the other attributes are a guess.
 func successNode(d *device, now time.Time) waBinary.Node {
 	return waBinary.Node{Tag: "success", Attrs: waBinary.Attrs{
 		"t":            now.Unix(),

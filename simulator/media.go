@@ -124,7 +124,8 @@ func parseToken(token string) (fileHash, bool) {
 	return fileHash(hash), true
 }
 
-// directPath is where a file is downloaded. Clients append more of the query to it with an ampersand, so it must have one.
+// directPath is where a file is downloaded. Clients append more of the query to it with an ampersand, so it must have one. Source:
+// DownloadMediaWithPath of whatsmeow; the path itself is a guess.
 func directPath(kind string, hash fileHash) string {
 	return "/v/" + kind + "/" + hash.token() + "?ccb=11-4"
 }
@@ -182,7 +183,7 @@ func (s *Server) mayUpload(r *http.Request) (number string, ok bool) {
 	return number, true
 }
 
-// handleMedia adds the paths of files to those the server answers.
+// handleMedia adds the paths of files to those the server answers. Source of the first two: rawUpload and DeleteMedia of whatsmeow.
 func (s *Server) handleMedia(mux *http.ServeMux) {
 	mux.HandleFunc("POST /mms/{kind}/{token}", s.serveUpload)
 	mux.HandleFunc("DELETE /mms/{kind}/{token}", s.serveDelete)

@@ -15,7 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// noisePattern is the handshake both sides know. With its four zero bytes it is exactly one hash long, so it serves
+// noisePattern is the handshake both sides know: NoiseStartPattern in whatsmeow's package socket, where noisehandshake.go is the
+// client's half of this file. With its four zero bytes it is exactly one hash long, so it serves
 // unhashed as first hash, salt and key.
 const noisePattern = "Noise_XX_25519_AESGCM_SHA256\x00\x00\x00\x00"
 
@@ -103,7 +104,7 @@ func (h *handshake) split() (fromClient, toClient cipher.AEAD, err error) {
 	return fromClient, toClient, err
 }
 
-// nonce is eight zero bytes and the counter.
+// nonce is eight zero bytes and the counter. Source: generateIV in whatsmeow's package socket.
 func nonce(counter uint32) []byte {
 	return binary.BigEndian.AppendUint32(make([]byte, 8, 12), counter)
 }

@@ -18,7 +18,8 @@ func (s *Server) notify(a *account, attrs waBinary.Attrs, children ...waBinary.N
 	}
 }
 
-// notifyDevice sends a notification to one client, which acknowledges it. Call with s.mu held.
+// notifyDevice sends a notification to one client, which acknowledges it. Source of its kinds: handleNotification of whatsmeow. Call
+// with s.mu held.
 func (s *Server) notifyDevice(d *device, attrs waBinary.Attrs, children ...waBinary.Node) {
 	attrs = maps.Clone(attrs)
 	id := newID()

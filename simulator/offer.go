@@ -86,7 +86,8 @@ func (s *Server) promise(p *pairing, a *account, secret [32]byte, fault string) 
 	return nil
 }
 
-// seal makes the device identity: signed with the account key and authenticated with the secret.
+// seal makes the device identity: signed with the account key and authenticated with the secret. Source: handlePair of whatsmeow,
+// which checks both.
 func (o *offer) seal(secret, identity [32]byte, fault string) ([]byte, error) {
 	key := o.account.key()
 	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
@@ -123,7 +124,8 @@ func (o *offer) seal(secret, identity [32]byte, fault string) ([]byte, error) {
 	return proto.Marshal(&waAdv.ADVSignedDeviceIdentityHMAC{Details: signed, HMAC: sum})
 }
 
-// node is the iq that tells the client it was taken in.
+// node is the iq that tells the client it was taken in. Source: handlePairSuccess of whatsmeow. That the phone is an android is
+// a choice.
 func (o *offer) node(sealed []byte) waBinary.Node {
 	d := &device{account: o.account, id: o.device}
 	return waBinary.Node{

@@ -12,7 +12,7 @@ import (
 // Baileys asks for batches of 100, whatsmeow asks for none and mixes up the order of what exceeds its queue of 2,048.
 const maxInFlight = 1000
 
-// maxWaiting is how many stanzas are kept for a client. Beyond, the oldest are forgotten, and counted. The real server is
+// maxWaiting is how many stanzas are kept for a client, a guess. Beyond, the oldest are forgotten, and counted. The real server is
 // believed to log out who stays away for two weeks.
 const maxWaiting = 50_000
 
@@ -95,7 +95,7 @@ func (s *Server) deliverWaiting(c *conn) {
 	s.sendWaiting(d)
 }
 
-// preview counts what waits, by kind.
+// preview counts what waits, by kind. Source: handleIB of whatsmeow, which reads it and the end.
 func preview(all []*waiting) waBinary.Attrs {
 	counts := map[string]int{}
 	for _, w := range all {
@@ -153,7 +153,8 @@ func receiptKey(id, kind string, from types.JID) string {
 	return strings.Join([]string{"receipt", id, kind, from.String()}, " ")
 }
 
-// handleClientAck takes a client's acknowledgement of a message or receipt.
+// handleClientAck takes a client's acknowledgement of a message, receipt or notification. Source: sendAck of whatsmeow, where the
+// errors have names (NackParsingError and the like).
 func (s *Server) handleClientAck(d *device, n *waBinary.Node) {
 	id := text(n, "id")
 	if code := text(n, "error"); code != "" { // the client could not use the stanza, and does not want it again

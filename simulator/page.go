@@ -5,7 +5,8 @@ import (
 	"net/http"
 )
 
-// servePage is the web client's page, as far as clients read it: the revision of the newest client.
+// servePage is the web client's page, as far as clients read it: the revision of the newest client. Source: GetLatestVersion of
+// whatsmeow.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	revision := s.web.Load()
 	if revision == 0 {

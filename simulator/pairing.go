@@ -12,7 +12,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// maxDevice is the highest device number the stanza codec can carry.
+// maxDevice is the highest device number a stanza can carry: an address has one byte for it. Source: writeJID in whatsmeow's
+// package binary.
 const maxDevice = 255
 
 // pairing is a connection that wants to become a linked device.
@@ -58,7 +59,8 @@ func (p *pairing) decide(err error, commit func()) bool {
 	return true
 }
 
-// startPairing checks a registration and hands out codes, which can be scanned one after the other.
+// startPairing checks a registration and hands out codes, which can be scanned one after the other. Source of the stanza:
+// handlePairDevice of whatsmeow.
 func (s *Server) startPairing(c *conn, data *waWa6.ClientPayload_DevicePairingRegistrationData) {
 	p, err := newPairing(c, data)
 	if err != nil {
@@ -79,7 +81,8 @@ func (s *Server) startPairing(c *conn, data *waWa6.ClientPayload_DevicePairingRe
 	})
 }
 
-// newPairing checks the lengths and the signature of a registration.
+// newPairing checks the lengths and the signature of a registration. Source: getRegistrationPayload in whatsmeow's package store.
+// That the server checks them is believed.
 func newPairing(c *conn, data *waWa6.ClientPayload_DevicePairingRegistrationData) (*pairing, error) {
 	switch {
 	case len(data.GetERegid()) != 4:
@@ -108,7 +111,7 @@ func newPairing(c *conn, data *waWa6.ClientPayload_DevicePairingRegistrationData
 	}, nil
 }
 
-// addCodes makes the refs of a pairing. Call with s.mu held.
+// addCodes makes the refs of a pairing. Clients pass a ref on as it is; the one rule is that it holds no comma. Call with s.mu held.
 func (s *Server) addCodes(p *pairing, now time.Time) []waBinary.Node {
 	refs := make([]waBinary.Node, s.opts.Codes)
 	until := now.Add(s.opts.FirstCodeLife)

@@ -9,8 +9,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// participantHash is what client and server compare to find out that one knows devices the other does not, as web clients
-// compute it.
+// participantHash is what client and server compare to find out that one knows devices the other does not. Source:
+// participantListHashV2 of whatsmeow.
 func participantHash(devices []types.JID) string {
 	names := make([]string, len(devices))
 	for i, jid := range devices {

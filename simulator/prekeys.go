@@ -11,7 +11,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// maxPreKeys bounds the one-time keys kept for a client. whatsmeow uploads 812 at first, 50 later.
+// maxPreKeys bounds the one-time keys kept for a client, a guess. whatsmeow uploads 812 at first, 50 later. Source of this and of
+// the stanzas in this file: whatsmeow's prekeys.go.
 const maxPreKeys = 2000
 
 // handleEncrypt answers requests about prekeys: how many are left, new ones, and those of others.
@@ -29,14 +30,14 @@ func (s *Server) handleEncrypt(c *conn, d *device, iq *waBinary.Node, f Fault) {
 	case "registration", "type", "identity", "list", "skey", "rotate":
 		if err := s.keep(d, iq); err != nil {
 			s.problem("prekey upload refused: %v", err)
-			c.fail(iq, 400, "bad-request")
+			c.refuse(iq, errBadRequest)
 			return
 		}
 		s.changed()
 		c.result(iq)
 	default:
 		s.unhandled("iq encrypt " + firstTag(iq))
-		c.fail(iq, 501, "feature-not-implemented")
+		c.refuse(iq, errNotImplemented)
 	}
 }
 
@@ -48,7 +49,7 @@ func (s *Server) answerDigest(c *conn, d *device, iq *waBinary.Node) {
 	p := d.prekeys
 	s.mu.Unlock()
 	if p.registrationID == 0 {
-		c.fail(iq, 404, "item-not-found")
+		c.refuse(iq, errItemNotFound)
 		return
 	}
 	hash := sha1.New()
@@ -68,7 +69,7 @@ func (s *Server) answerDigest(c *conn, d *device, iq *waBinary.Node) {
 // keep stores the prekeys a client uploaded.
 func (s *Server) keep(d *device, iq *waBinary.Node) error {
 	upload := iq
-	if rotate, ok := iq.GetOptionalChildByTag("rotate"); ok { // other clients renew the signed key alone
+	if rotate, ok := iq.GetOptionalChildByTag("rotate"); ok { // rotateSignedPreKey of Baileys renews the signed key alone
 		upload = &rotate
 	}
 	s.mu.Lock()
@@ -177,7 +178,8 @@ func (s *Server) handOut(c *conn, iq *waBinary.Node, f Fault) {
 	c.result(iq, waBinary.Node{Tag: "list", Content: users})
 }
 
-// bundleOf takes a bundle of a device, or says why there is none.
+// bundleOf takes a bundle of a device, or says why there is none: 404 for a device that is not there, 406 for a client that has
+// uploaded no keys yet. Clients go by the error, not by the number, which is a guess.
 func (s *Server) bundleOf(jid types.JID) (b bundle, code int, reason string) {
 	s.mu.Lock()
 	d := s.directory.device(jid)

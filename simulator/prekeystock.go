@@ -6,10 +6,10 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
-// prekeysLow is how many one-time keys a client has left when it is told. whatsmeow uploads more below 5.
+// prekeysLow is how many one-time keys a client has left when it is told, a guess. whatsmeow uploads more below 5 (MinPreKeyCount).
 const prekeysLow = 4
 
-// tellPrekeys tells a client that it runs out of one-time keys. Call with s.mu held.
+// tellPrekeys tells a client that it runs out of one-time keys. Source: handleEncryptNotification of whatsmeow. Call with s.mu held.
 func (s *Server) tellPrekeys(d *device) {
 	if left := len(d.prekeys.oneTime); left <= prekeysLow {
 		s.notifyDevice(d, waBinary.Attrs{"from": server, "type": "encrypt"},

@@ -8,7 +8,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// handlePresence takes what a client says of itself, or its wish to hear of somebody.
+// handlePresence takes what a client says of itself, or its wish to hear of somebody. Source: SendPresence and SubscribePresence of
+// whatsmeow.
 func (s *Server) handlePresence(c *conn, n *waBinary.Node) {
 	kind, name := text(n, "type"), text(n, "name")
 	if kind == "" {
@@ -56,8 +57,8 @@ func (s *Server) watch(d *device, jid types.JID, on bool) {
 	s.tellPresence(d, a)
 }
 
-// tellPresence tells a client whether an account is online. Presence is not kept for clients that are away. Call with s.mu
-// held.
+// tellPresence tells a client whether an account is online. Source: handlePresence of whatsmeow. That presence is not kept for
+// clients that are away is a guess. Call with s.mu held.
 func (s *Server) tellPresence(d *device, a *account) {
 	if d.conn == nil {
 		return
@@ -94,7 +95,7 @@ func (s *Server) SetOnline(number string, online bool) error {
 	return nil
 }
 
-// handleChatState takes a client's typing.
+// handleChatState takes a client's typing. Source: SendChatPresence of whatsmeow.
 func (s *Server) handleChatState(c *conn, n *waBinary.Node) {
 	d := c.who()
 	to, ok := jidAttr(n, "to")

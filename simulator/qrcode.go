@@ -17,7 +17,7 @@ type pairingCode struct {
 }
 
 // parsePairingCode reads the text of a code: ref, noise key, identity key, secret and client type between commas, bare or
-// behind the # of a link, as newer clients show it. Older clients leave the type out.
+// behind the # of a link, as newer clients show it. Older clients leave the type out. Source: makeQRData of whatsmeow.
 func parsePairingCode(code string) (pairingCode, error) {
 	if strings.HasPrefix(code, "http") {
 		_, fragment, found := strings.Cut(code, "#")

@@ -17,7 +17,8 @@ const (
 	errNotImplemented iqError = 501
 )
 
-// text is the word that clients know a refusal by.
+// text is the word that clients know a refusal by. Source: the ErrIQ values of whatsmeow; the last one, for all the others, is a
+// guess.
 func (e iqError) text() string {
 	switch e {
 	case errBadRequest:
@@ -103,7 +104,7 @@ func (s *Server) handleRequest(c *conn, iq *waBinary.Node, space, name string) {
 	}
 }
 
-// handleEarly answers a request of a client that is not logged in.
+// handleEarly answers a request of a client that is not logged in: pings and the steps of a pairing. That others get 401 is a guess.
 func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
 	switch space := text(iq, "xmlns"); {
 	case space == "w:p":
@@ -117,7 +118,9 @@ func (s *Server) handleEarly(c *conn, iq *waBinary.Node) {
 	}
 }
 
-// answer answers a request of a logged-in client; a fault may change what is in the answer.
+// answer answers a request of a logged-in client; a fault may change what is in the answer. A request is known by namespace, type
+// and first child. These are what whatsmeow and Baileys ask for in direct chats; where nothing else is said, the answer holds as
+// little as they accept.
 func (s *Server) answer(c *conn, d *device, iq *waBinary.Node, space, name string, f Fault) {
 	switch name {
 	case "usync get usync":
@@ -181,7 +184,8 @@ func (s *Server) activate(c *conn, iq *waBinary.Node) {
 	}
 }
 
-// handleUnlink removes a linked device at a client's wish: its own, as a logout, or another one of its account.
+// handleUnlink removes a linked device at a client's wish: its own, as a logout, or another one of its account. Source: Logout of
+// whatsmeow. That another one may be removed is believed, that a wrong one gets 400 a guess.
 func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	request := iq.GetChildByTag("remove-companion-device")
 	jid, ok := jidAttr(&request, "jid")
@@ -207,6 +211,7 @@ func (s *Server) handleUnlink(c *conn, asking *device, iq *waBinary.Node) {
 	c.result(iq) // after a logout the client closes the connection itself
 }
 
+// privacySettings hides nothing from anybody. Source of the names: parsePrivacySettings of whatsmeow.
 func privacySettings() waBinary.Node {
 	var categories []waBinary.Node
 	for _, name := range []string{"groupadd", "last", "status", "profile", "readreceipts", "online", "calladd"} {

@@ -8,7 +8,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// The kinds of receipt, as their type attribute names them. A receipt without type says that the message was delivered.
+// The kinds of receipt, as their type attribute names them. A receipt without type says that the message was delivered. Source:
+// types.ReceiptType of whatsmeow.
 const (
 	deliveredReceipt = ""
 	readReceipt      = "read"
@@ -59,7 +60,8 @@ func (s *Server) noteReceipt(from *device, to *account, id, kind string) {
 	s.note(Event{What: "receipt", From: from.account.number, To: to.number, Device: from.id, ID: id, Kind: cmp.Or(kind, "delivered")})
 }
 
-// handleReceipt takes a client's receipt: the message it names has been dealt with, or could not be opened.
+// handleReceipt takes a client's receipt: the message it names has been dealt with, or could not be opened. One receipt may name
+// more messages in a list. Source: MarkRead, sendMessageReceipt and sendRetryReceipt of whatsmeow.
 func (s *Server) handleReceipt(c *conn, d *device, n *waBinary.Node) {
 	kind := text(n, "type")
 	ids := []string{text(n, "id")}
@@ -93,7 +95,7 @@ func (s *Server) handleReceipt(c *conn, d *device, n *waBinary.Node) {
 // forward passes a receipt on to the clients linked to the account that wrote the message.
 func (s *Server) forward(from *device, to types.JID, id, kind string) {
 	switch kind {
-	case "inactive": // delivered, to an app that is not looked at
+	case "inactive": // delivered, to an app that is not looked at. Source: SetForceActiveDeliveryReceipts of whatsmeow
 		kind = deliveredReceipt
 	case deliveredReceipt, readReceipt, playedReceipt:
 	default:

@@ -52,13 +52,13 @@ func (s *Server) RefuseConnects(statuses ...int) error {
 	return nil
 }
 
-// Reasons of failed logins.
+// Reasons of failed logins. Source: events.ConnectFailureReason of whatsmeow. That a bad registration is 400 is a guess.
 const (
 	failureBadRequest = 400
 	failureLoggedOut  = 401
 )
 
-// node is the stanza that refuses a login.
+// node is the stanza that refuses a login. Source: handleConnectFailure of whatsmeow.
 func (r *Refusal) node() waBinary.Node {
 	attrs := waBinary.Attrs{"reason": r.Reason, "location": location, "message": r.Message}
 	if r.BanCode != 0 {

@@ -55,7 +55,8 @@ func (s *Server) handleMessage(c *conn, from *device, n *waBinary.Node) {
 	}
 }
 
-// takeMessage checks a message, answers it, and only then hands out the copies.
+// takeMessage checks a message, answers it, and only then hands out the copies. Source of the ack: SendMessage of whatsmeow, which
+// reads its time, error and participant hash.
 func (s *Server) takeMessage(c *conn, from *device, n *waBinary.Node, f Fault) {
 	m, err := s.parseMessage(from, n)
 	if refused, ok := errors.AsType[errRefused](err); ok {
@@ -102,7 +103,8 @@ func messageAck(n *waBinary.Node) waBinary.Node {
 	}}
 }
 
-// parseMessage reads a message and checks what the real server is believed to check.
+// parseMessage reads a message and checks what the real server is believed to check. Source of the shape: sendDM and
+// prepareMessageNode of whatsmeow, relayMessage of Baileys. That nobody there is 404 is a guess.
 func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) {
 	m := &sending{id: text(n, "id"), from: from, peer: text(n, "category") == "peer", stanza: text(n, "type")}
 	m.to, _ = jidAttr(n, "to")
@@ -151,7 +153,7 @@ func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) 
 	return m, nil
 }
 
-// addCopies reads the ciphertexts under a node, all for one device. Call with s.mu held.
+// addCopies reads the ciphertexts under a node, all for one device. The numbers of the refusals are a guess. Call with s.mu held.
 func (s *Server) addCopies(m *sending, jid types.JID, n *waBinary.Node) error {
 	d := s.directory.device(jid)
 	if d == nil || d.account != m.account && d.account != m.from.account {
@@ -187,7 +189,8 @@ func (s *Server) addCopies(m *sending, jid types.JID, n *waBinary.Node) error {
 	return nil
 }
 
-// checkIdentity verifies that the sender's device belongs to its account: recipients check it with every first message.
+// checkIdentity verifies that the sender's device belongs to its account. Apps are believed to check it with every first message,
+// and both clients send it for that (makeDeviceIdentityNode of whatsmeow).
 func (m *sending) checkIdentity() error {
 	signed := new(waAdv.ADVSignedDeviceIdentity)
 	if len(m.identity) == 0 || proto.Unmarshal(m.identity, signed) != nil {

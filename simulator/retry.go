@@ -3,13 +3,15 @@ package simulator
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 )
 
-// askAgain tells the sender that a message could not be opened, with keys for a new session.
+// askAgain tells the sender that a message could not be opened, with keys for a new session. Source: handleRetryReceipt of
+// whatsmeow. That the first round brings keys is a guess.
 func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
 	b := signal.mintBundle()
 	nodes := b.nodes()
@@ -31,13 +33,9 @@ func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
 	s.postReceipt(d, a.from, a.id, retryReceipt, asking)
 }
 
-// resend answers a client's retry receipt as apps do: the same message under the same ID, in a new session when the
-// client sent keys for one.
+// resend answers a client's retry receipt as apps do: the same message under the same ID, in a new session. When another client
+// wrote the message, that one answers.
 func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
-	id := text(n, "id")
-	retry := n.GetChildByTag("retry")
-	count := 1
-	_, _ = fmt.Sscan(text(&retry, "count"), &count) // whatsmeow always sends one
 	s.mu.Lock()
 	d := s.directory.device(author)
 	if d == nil {
@@ -45,14 +43,10 @@ func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
 		s.problem("retry receipt for a device that is not there")
 		return
 	}
-	s.noteReceipt(client, d.account, id, retryReceipt)
+	s.noteReceipt(client, d.account, text(n, "id"), retryReceipt)
 	signal := s.virtual(d)
-	if signal == nil { // another client wrote it: that one answers
-		forwarded := waBinary.Node{Content: n.GetChildren()}
-		if chat, ok := jidAttr(n, "recipient"); ok {
-			forwarded.Attrs = waBinary.Attrs{"recipient": chat} // of a message to somebody else that an own device could not open
-		}
-		s.postReceipt(client, d, id, retryReceipt, forwarded)
+	if signal == nil {
+		s.passRetryOn(client, d, n)
 		s.mu.Unlock()
 		return
 	}
@@ -70,26 +64,48 @@ func (s *Server) resend(client *device, author types.JID, n *waBinary.Node) {
 		}
 		with = &b
 	}
+	id, round := text(n, "id"), roundOf(n)
 	s.enqueue(&signal.jobs, func(ctx context.Context) {
-		out, ok := signal.sent(id)
-		if !ok {
-			s.problem("retry receipt for a message that was never written")
-			return
-		}
-		if client.account == d.account && !out.Peer {
-			var err error
-			if out, err = s.ownCopy(out); err != nil {
-				s.problem("answer a retry receipt: %v", err)
-				return
-			}
-		}
-		if err := s.deliver(ctx, d, signal, client, out, with, count); err != nil {
+		if err := s.writeAgain(ctx, d, signal, client, id, with, round); err != nil {
 			s.problem("answer a retry receipt: %v", err)
 		}
 	})
 }
 
-// bundleIn reads the keys that come with a retry receipt from its second round on, nil when there are none.
+// passRetryOn hands a retry receipt on to the client that wrote the message. Call with s.mu held.
+func (s *Server) passRetryOn(from, author *device, n *waBinary.Node) {
+	forwarded := waBinary.Node{Content: n.GetChildren()}
+	if chat, ok := jidAttr(n, "recipient"); ok {
+		forwarded.Attrs = waBinary.Attrs{"recipient": chat} // of a message to somebody else that an own device could not open
+	}
+	s.postReceipt(from, author, text(n, "id"), retryReceipt, forwarded)
+}
+
+// roundOf is which round of asking a retry receipt is, from 1 on. Clients always say it.
+func roundOf(n *waBinary.Node) int {
+	round := 1
+	retry := n.GetChildByTag("retry")
+	_, _ = fmt.Sscan(text(&retry, "count"), &round)
+	return round
+}
+
+// writeAgain sends a client a message of a virtual device once more.
+func (s *Server) writeAgain(ctx context.Context, d *device, signal *signalDevice, to *device, id string, with *bundle, round int) error {
+	out, ok := signal.sent(id)
+	if !ok {
+		return errors.New("the message was never written")
+	}
+	if to.account == d.account && !out.Peer {
+		var err error
+		if out, err = s.ownCopy(out); err != nil {
+			return err
+		}
+	}
+	return s.deliver(ctx, d, signal, to, out, with, round)
+}
+
+// bundleIn reads the keys that come with a retry receipt from its second round on, nil when there are none. Source:
+// sendRetryReceipt of whatsmeow.
 func bundleIn(n *waBinary.Node) (*bundle, error) {
 	keys, ok := n.GetOptionalChildByTag("keys")
 	if !ok {
@@ -119,7 +135,8 @@ func bundleIn(n *waBinary.Node) (*bundle, error) {
 	return b, nil
 }
 
-// maxRetries is how often a device asks again for a message it cannot open. Web clients answer up to five rounds.
+// maxRetries is how often a device asks again for a message it cannot open. People report five receipts and then silence, and
+// Baileys asks and answers as often (maxMsgRetryCount); whatsmeow asks four times and answers nine.
 const maxRetries = 5
 
 // unreadable asks for a message again that could not be opened, or gives it up after so many rounds.

@@ -18,7 +18,7 @@ import (
 	"go.mau.fi/whatsmeow/util/keys"
 )
 
-// The kinds of ciphertext, as the type attribute of an enc node names them.
+// The kinds of ciphertext, as the type attribute of an enc node names them. Source: encryptMessageForDevice of whatsmeow.
 const (
 	firstMessages = "pkmsg" // carries what the recipient needs to start a session; sent until the first answer
 	inSession     = "msg"
@@ -47,7 +47,7 @@ type signalDevice struct {
 // newSignalDevice makes a device's keys. The phone's identity is the account's key, a companion has its own.
 func newSignalDevice(identity *keys.KeyPair) *signalDevice {
 	return &signalDevice{
-		registrationID: randomUint32()%16380 + 1, // 14 bits, as phones have
+		registrationID: randomUint32()%16380 + 1, // 14 bits, as Baileys makes them; whatsmeow's have 32
 		identity:       identity,
 		signed:         identity.CreateSignedPreKey(1),
 		oneTime:        map[uint32]*keys.PreKey{},
@@ -72,7 +72,8 @@ func (s *Server) virtual(d *device) *signalDevice {
 	return d.signal
 }
 
-// address names the other side of a session: always by LID and device, whatever was on the wire.
+// address names the other side of a session: always by LID and device, whatever was on the wire. Clients move the sessions they
+// have by number to the LID as soon as they know it (migrateSessionStore of whatsmeow).
 func address(jid types.JID) *protocol.SignalAddress {
 	return types.JID{User: jid.User, Device: jid.Device, Server: types.HiddenUserServer}.SignalAddress()
 }
@@ -188,7 +189,7 @@ func (d *signalDevice) forget() {
 	clear(d.sessions)
 }
 
-// pad adds 1 to 16 bytes, each equal to their number, as every client does.
+// pad adds 1 to 16 bytes, each equal to their number. Source: writeRandomPadMax16 of Baileys; padMessage of whatsmeow adds up to 15.
 func pad(plaintext []byte) []byte {
 	count := randomUint32()%16 + 1
 	for range count {

@@ -30,17 +30,20 @@ type Options struct {
 	// Logger receives what happens, without secrets. Default: nothing is logged.
 	Logger *slog.Logger
 
-	// Codes is how many pairing codes a client gets at once. Default 6, as web clients get.
+	// Codes is how many pairing codes a client gets at once. Default 6. Source: emitQRs of whatsmeow, which counts on six.
 	Codes int
 	// FirstCodeLife and CodeLife say how long the first code and each following one can be scanned. Defaults 60 s and
-	// 20 s, as web clients show them. After the last one the connection is closed.
+	// 20 s, as emitQRs of whatsmeow and genPairQR of Baileys show them. After the last one the connection is closed: whatsmeow's
+	// PairPhone tells so.
 	FirstCodeLife, CodeLife time.Duration
 	// CloseGrace is the pause between a last stanza (stream error, failure) and the end of the connection. A client may
-	// lose a stanza that is followed at once by a close. Default 300 ms; negative: none.
+	// lose a stanza that is followed at once by a close: whatsmeow chooses between the two at random. Default 300 ms, a guess;
+	// negative: none.
 	CloseGrace time.Duration
-	// HandshakeTimeout ends a connection that has not finished its handshake. Default 20 s.
+	// HandshakeTimeout ends a connection that has not finished its handshake. Default 20 s, a guess: whatsmeow's own patience
+	// (NoiseHandshakeResponseTimeout).
 	HandshakeTimeout time.Duration
-	// PairTimeout is how long a client may take to countersign its pairing. Default 20 s.
+	// PairTimeout is how long a client may take to countersign its pairing. Default 20 s, a guess.
 	PairTimeout time.Duration
 	// PasskeyTimeout is how long a client may take to prove a passkey. Default 10 min, as people have reported.
 	PasskeyTimeout time.Duration
@@ -174,7 +177,7 @@ func (s *Server) listen(addr string) error {
 		return fmt.Errorf("listen for the simulator: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ws/chat", s.serveChat)
+	mux.HandleFunc("GET /ws/chat", s.serveChat) // URL in whatsmeow's package socket
 	mux.HandleFunc("GET /{$}", s.servePage)
 	s.handleMedia(mux)
 	server := &http.Server{

@@ -12,7 +12,8 @@ import (
 // maxPatches is how many patches one answer holds; a client that misses more asks again. A guess.
 const maxPatches = 50
 
-// handleAppState answers a request for what has changed in the app state, or takes a client's own change.
+// handleAppState answers a request for what has changed in the app state, or takes a client's own change. Source of the stanzas:
+// fetchAppStatePatches and SendAppState of whatsmeow.
 func (s *Server) handleAppState(c *conn, d *device, iq *waBinary.Node) {
 	request := iq.GetChildByTag("sync")
 	s.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// ackInvalid is the ack error for a stanza of the wrong shape. Source: a comment at whatsmeow's node handlers names 479
-// "invalid stanza sent (smax-invalid)". That each of the shapes below earns it is a guess: no client sends them.
+// ackInvalid is the ack error for a stanza of the wrong shape. Source: a comment at whatsmeow's node handlers and the log of
+// handleBadAck in Baileys name 479 "smax-invalid". That each of the shapes below earns it is a guess: no client sends them.
 const ackInvalid = 479
 
 // checkMessageShape says what is wrong with the shape of a message. What is asked for here every client sends: the shapes are

@@ -23,10 +23,11 @@ func (s *Server) handleTokens(c *conn, d *device, iq *waBinary.Node) {
 	c.result(iq)
 }
 
-// trustedContact is the only type of privacy token that clients know.
+// trustedContact is the only type of privacy token that clients know. Source: handlePrivacyTokenNotification of whatsmeow.
 const trustedContact = "trusted_contact"
 
-// GiveToken lets an account give another its privacy token, which opens the way to a first message. It returns the token.
+// GiveToken lets an account give another its privacy token, which opens the way to a first message. It returns the token, whose
+// length is a guess: clients hand it back as it is.
 func (s *Server) GiveToken(from, to string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 // maxUsyncUsers bounds one query. The real limit is not known; a longer list is refused.
 const maxUsyncUsers = 500
 
-// handleUsync answers a directory query: which numbers are registered, and what the LIDs and devices of users are.
+// handleUsync answers a directory query: which numbers are registered, and what the LIDs and devices of users are. Source of
+// questions and answers: usync, IsOnWhatsApp and GetUserDevices in whatsmeow's user.go, and the USync protocols of Baileys.
 func (s *Server) handleUsync(c *conn, iq *waBinary.Node, f Fault) {
 	query := iq.GetChildByTag("usync")
 	list := query.GetChildByTag("list")
@@ -146,7 +147,8 @@ func (a *account) describe(protocol string) (waBinary.Node, bool) {
 	}
 }
 
-// deviceList lists the phone and every linked device with its key index, without which some clients ignore the device.
+// deviceList lists the phone and every linked device with its key index, without which Baileys ignores the device
+// (USyncDeviceProtocol).
 func (a *account) deviceList() waBinary.Node {
 	var devices []waBinary.Node
 	for id := range uint16(a.nextDevice) {

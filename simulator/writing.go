@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxSent is how many written messages a device keeps to answer retry receipts.
+// maxSent is how many written messages a device keeps to answer retry receipts, a guess.
 const maxSent = 1000
 
 // Write lets the phone of one account write a text to another account, and returns the message's ID once it is on its way
@@ -84,7 +84,7 @@ func (s *Server) write(ctx context.Context, author, recipient *account, message 
 	}
 }
 
-// newMessageID makes an ID of the shape that apps use.
+// newMessageID makes an ID of the shape that web clients use. Source: GenerateMessageID of whatsmeow.
 func newMessageID() string {
 	var b [9]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -183,7 +183,8 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 	return nil
 }
 
-// ownCopy wraps a message for the author's other devices, which are told whom it was written to.
+// ownCopy wraps a message for the author's other devices, which are told whom it was written to. Source: marshalMessage of
+// whatsmeow.
 func (s *Server) ownCopy(out outgoing) (outgoing, error) {
 	message := new(waE2E.Message)
 	if err := proto.Unmarshal(out.Plaintext, message); err != nil {

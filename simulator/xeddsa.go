@@ -5,6 +5,9 @@ import (
 	"go.mau.fi/whatsmeow/util/keys"
 )
 
+// XEdDSA signs with the keys that Signal otherwise uses for key agreement: certificates, device identities and signed prekeys are
+// signed so. Source: package ecc of libsignal, and "The XEdDSA and VXEdDSA Signature Schemes" by Signal.
+
 // sign makes an XEdDSA signature.
 func sign(key *keys.KeyPair, message []byte) []byte {
 	signature := ecc.CalculateSignature(ecc.NewDjbECPrivateKey(*key.Priv), message)
