@@ -13,8 +13,8 @@ const maxEvents = 20_000
 type Event struct {
 	Seq int       `json:"seq"` // 1 for the first
 	At  time.Time `json:"at"`
-	// What is "paired", "login", "gone", "removed", "message", "given-up", "receipt", "presence", "typing", "notice" or
-	// "fault".
+	// What is "code-asked", "passkey-asked", "passkey-refused", "passkey-code" (Text is the code) or "paired"; "login", "gone" or
+	// "removed"; "message", "receipt" or "given-up"; "presence", "typing" or "notice"; or "fault".
 	What   string `json:"what"`
 	From   string `json:"from,omitempty"` // number
 	To     string `json:"to,omitempty"`   // number
