@@ -15,7 +15,8 @@
 //
 // Every file has one subject. In the order in which a client meets them:
 //
-//   - frame.go, noise.go, certificate.go with xeddsa.go, node.go: frames, the handshake, whom the client must trust, stanzas
+//   - frame.go, noise.go, certificate.go with xeddsa.go, node.go, random.go: frames, the handshake, whom the client must
+//     trust, stanzas
 //   - connection.go, writequeue.go, login.go, refusal.go, ends.go: one connection from its first frame to its end; page.go: the
 //     page where clients look for the newest version
 //   - pairing.go with qrcode.go, offer.go and countersign.go: linking a client by a code it shows; linkcode.go with linkkeys.go:

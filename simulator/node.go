@@ -1,8 +1,6 @@
 package simulator
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -51,23 +49,11 @@ func firstTag(n *waBinary.Node) string {
 
 func newID() string { return hex.EncodeToString(randomBytes(8)) }
 
-func randomBytes(n int) []byte {
-	data := make([]byte, n)
-	_, _ = rand.Read(data) // never fails: the program ends instead
-	return data
-}
-
 func bigEndian(data []byte) (value uint64) {
 	for _, b := range data {
 		value = value<<8 | uint64(b)
 	}
 	return value
-}
-
-func randomUint32() uint32 {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return binary.BigEndian.Uint32(b[:])
 }
 
 // server is the address the server speaks from.

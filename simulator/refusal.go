@@ -7,6 +7,12 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
+// Reasons of failed logins. Source: events.ConnectFailureReason of whatsmeow. That a bad registration is 400 is a guess.
+const (
+	failureBadRequest = 400
+	failureLoggedOut  = 401
+)
+
 // Refusal is how a login is refused.
 type Refusal struct {
 	// Reason is the failure's number, of which clients know: 400 generic, 401 logged out, 402 temporary ban, 403 logged
@@ -17,6 +23,15 @@ type Refusal struct {
 	// BanCode (101 to 106) and BanSeconds explain a 402.
 	BanCode    int `json:"ban_code,omitempty"`
 	BanSeconds int `json:"ban_seconds,omitempty"`
+}
+
+// node is the stanza that refuses a login. Source: handleConnectFailure of whatsmeow.
+func (r *Refusal) node() waBinary.Node {
+	attrs := waBinary.Attrs{"reason": r.Reason, "location": location, "message": r.Message}
+	if r.BanCode != 0 {
+		attrs["code"], attrs["expire"] = r.BanCode, r.BanSeconds
+	}
+	return waBinary.Node{Tag: "failure", Attrs: attrs}
 }
 
 // RefuseLogins makes the next logins of an account fail, one for each refusal, in order.
@@ -50,19 +65,4 @@ func (s *Server) RefuseConnects(statuses ...int) error {
 		}
 	}
 	return nil
-}
-
-// Reasons of failed logins. Source: events.ConnectFailureReason of whatsmeow. That a bad registration is 400 is a guess.
-const (
-	failureBadRequest = 400
-	failureLoggedOut  = 401
-)
-
-// node is the stanza that refuses a login. Source: handleConnectFailure of whatsmeow.
-func (r *Refusal) node() waBinary.Node {
-	attrs := waBinary.Attrs{"reason": r.Reason, "location": location, "message": r.Message}
-	if r.BanCode != 0 {
-		attrs["code"], attrs["expire"] = r.BanCode, r.BanSeconds
-	}
-	return waBinary.Node{Tag: "failure", Attrs: attrs}
 }

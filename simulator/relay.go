@@ -269,7 +269,7 @@ func (s *Server) handOver(m *sending, one copyFor) {
 	signal := s.virtual(one.device)
 	s.changed()
 	if signal == nil {
-		s.postMessage(one.device, m.from, m.id, s.messageFor(one.device, m, one))
+		s.postMessage(one.device, m.from, m.id, messageFor(one.device, m, one))
 		s.mu.Unlock()
 		return
 	}

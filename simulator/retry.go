@@ -10,6 +10,19 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
+// maxRetries is how often a device asks again for a message it cannot open. People report five receipts and then silence, and
+// Baileys asks and answers as often (maxMsgRetryCount); whatsmeow asks four times and answers nine.
+const maxRetries = 5
+
+// unreadable asks for a message again that could not be opened, or gives it up after so many rounds.
+func (s *Server) unreadable(d *device, signal *signalDevice, a arrival) {
+	if a.retries < maxRetries {
+		s.askAgain(d, signal, a)
+		return
+	}
+	s.note(Event{What: "given-up", From: a.from.account.number, To: d.account.number, Device: d.id, ID: a.id})
+}
+
 // askAgain tells the sender that a message could not be opened, with keys for a new session. Source: handleRetryReceipt of
 // whatsmeow. That the first round brings keys is a guess.
 func (s *Server) askAgain(d *device, signal *signalDevice, a arrival) {
@@ -133,17 +146,4 @@ func bundleIn(n *waBinary.Node) (*bundle, error) {
 		b.oneTime = &key
 	}
 	return b, nil
-}
-
-// maxRetries is how often a device asks again for a message it cannot open. People report five receipts and then silence, and
-// Baileys asks and answers as often (maxMsgRetryCount); whatsmeow asks four times and answers nine.
-const maxRetries = 5
-
-// unreadable asks for a message again that could not be opened, or gives it up after so many rounds.
-func (s *Server) unreadable(d *device, signal *signalDevice, a arrival) {
-	if a.retries < maxRetries {
-		s.askAgain(d, signal, a)
-		return
-	}
-	s.note(Event{What: "given-up", From: a.from.account.number, To: d.account.number, Device: d.id, ID: a.id})
 }

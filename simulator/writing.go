@@ -172,7 +172,7 @@ func (s *Server) deliver(ctx context.Context, from *device, signal *signalDevice
 		case out.Peer:
 			n.Attrs["category"] = "peer"
 		case to.account == from.account:
-			s.addressCopy(&n, to, out.To)
+			addressCopy(&n, to, s.directory.byNumber[out.To])
 		}
 		s.postMessage(to, from, out.ID, n)
 		s.mu.Unlock()
