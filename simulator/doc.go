@@ -21,7 +21,7 @@
 //     page where clients look for the newest version
 //   - pairing.go with qrcode.go, offer.go and countersign.go: linking a client by a code it shows; linkcode.go with linkkeys.go:
 //     by a code that is typed; passkey.go with authenticator.go: behind a passkey
-//   - history.go, statesync.go with appstate.go: what a phone shares with a client it has linked
+//   - history.go with olderchats.go, statesync.go with appstate.go: what a phone shares with a client it has linked
 //   - query.go: what clients ask, and who answers; directory.go, usync.go: numbers, LIDs and devices; prekeys.go with
 //     prekeystock.go: key bundles
 //   - relay.go: messages of clients, accepted and handed on; phash.go: does the sender know all devices; addressing.go: by number
