@@ -57,8 +57,8 @@ INSERT OR IGNORE INTO known SELECT account, number, number FROM task WHERE numbe
 CREATE INDEX check_cache_lid ON check_cache (account, lid);
 INSERT INTO contact (id, account, phone, lid)
 	SELECT lower('c_00000000-0000-7' || substr(hex(randomblob(2)), 2) || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))),
-	account, phone, (SELECT c.lid FROM check_cache AS c WHERE c.account = k.account AND c.canonical = k.phone AND c.lid <> ''
-		AND NOT EXISTS (SELECT 1 FROM check_cache AS later WHERE later.account = c.account AND later.lid = c.lid
+	account, phone, (SELECT c.lid FROM check_cache AS c INDEXED BY check_cache_canonical WHERE c.account = k.account AND c.canonical = k.phone AND c.lid <> ''
+		AND NOT EXISTS (SELECT 1 FROM check_cache AS later INDEXED BY check_cache_lid WHERE later.account = c.account AND later.lid = c.lid
 			AND (later.checked_at, later.canonical) > (c.checked_at, c.canonical))
 		ORDER BY c.checked_at DESC LIMIT 1)
 	FROM (SELECT DISTINCT account, phone FROM known) AS k;
