@@ -34,6 +34,7 @@ func (w *world) rawFrom(t *testing.T, source, request string) (*http.Response, s
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
+	w.heard(res.StatusCode, string(body))
 	return res, string(body)
 }
 

@@ -110,7 +110,7 @@ func TestMetricsTellWhatWentWrong(t *testing.T) {
 	w.pair()
 	w.hook.result(w.ws("message", contact(1), "first"), "True")
 	w.faults(simulator.Fault{At: "open", Do: "fail", Peer: contact(1), Times: 1})
-	w.hook.result(w.ws("message", contact(1), "asked for again"), "True")
+	w.hook.result(w.ws("message", contact(1), "for a device that cannot open it"), "True")
 	w.faults(simulator.Fault{At: "message", Do: "error", Code: 463, Peer: contact(2)})
 	w.hook.result(w.ws("message", contact(2), "to a stranger"), messageFailed)
 	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.Kick503))

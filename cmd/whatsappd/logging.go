@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
@@ -46,26 +49,58 @@ func newMasker() masker {
 	}
 }
 
-// attr is a ReplaceAttr: it masks strings, errors and whatever else prints itself, except under the keys that are known to
-// hold no phone number.
+// attr is a ReplaceAttr: it masks whatever is text or can be printed, except under the keys that are known to hold no phone
+// number, and makes it plain under all.
 func (m masker) attr(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.SourceKey) || identifies(a.Key) {
+	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.SourceKey) {
 		return a
+	}
+	shown := func(text string) string {
+		if identifies(a.Key) {
+			return plain(text)
+		}
+		return plain(m.text(text))
 	}
 	switch value := a.Value.Resolve(); value.Kind() {
 	case slog.KindString:
-		a.Value = slog.StringValue(m.text(value.String()))
+		a.Value = slog.StringValue(shown(value.String()))
 	case slog.KindAny:
 		switch printed := value.Any().(type) {
-		case error:
-			if text := printed.Error(); m.text(text) != text {
-				a.Value = slog.StringValue(m.text(text))
-			}
 		case interface{ String() string }:
-			a.Value = slog.StringValue(m.text(printed.String()))
+			a.Value = slog.StringValue(shown(printed.String()))
+		default: // an error, or what the handler would print in its own way
+			if text := fmt.Sprint(printed); shown(text) != text {
+				a.Value = slog.StringValue(shown(text))
+			}
 		}
 	}
 	return a
+}
+
+// plain makes visible what a terminal or a reader of lines would obey: texts from others must neither begin a line nor colour
+// one. Line breaks and tabs are left to the handlers, which quote them.
+func plain(text string) string {
+	obeyed := func(char rune) bool {
+		switch char {
+		case '\n', '\r', '\t':
+			return false
+		case '\u2028', '\u2029': // separators of lines and paragraphs
+			return true
+		}
+		return unicode.IsControl(char) || unicode.Is(unicode.Bidi_Control, char)
+	}
+	if !strings.ContainsFunc(text, obeyed) {
+		return text
+	}
+	var visible strings.Builder
+	for _, char := range text {
+		if obeyed(char) {
+			fmt.Fprintf(&visible, `\u%04x`, char)
+		} else {
+			visible.WriteRune(char)
+		}
+	}
+	return visible.String()
 }
 
 // identifies says that a key holds an identifier or an address, in which digits are no phone number.

@@ -81,6 +81,9 @@ func start(t testing.TB, name string, env map[string]string, args ...string) *pr
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
+		if args[0] == "serve" {
+			p.discreet(env)
+		}
 		if t.Failed() || *hostileLevel > 0 && testing.Verbose() {
 			t.Logf("output of %s:\n%s", name, p.output())
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type fakeSlack struct {
 	next  int
 	files map[string]bool   // shown now
 	texts map[string]string // by message
+	said  []string          // all texts that were ever there
 	more  chan struct{}     // closed and replaced at every change
 }
 
@@ -42,7 +44,15 @@ func (w *world) withSlack() *fakeSlack {
 	w.t.Cleanup(s.server.Close)
 	w.settings["WHATSAPPD_SLACK_TOKEN"] = slackToken
 	w.settings["WHATSAPPD_SLACK_API_URL"] = s.server.URL + "/"
+	w.slack = s
 	return s
+}
+
+// everything returns all that was ever said.
+func (s *fakeSlack) everything() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.said)
 }
 
 // TestASlackThatNeverAnswersStopsNoPairing has the daemon wait for a Slack that takes calls and says nothing.
@@ -88,6 +98,7 @@ func (s *fakeSlack) message(w http.ResponseWriter, r *http.Request) {
 			ts = fmt.Sprintf("1700000000.%06d", s.next)
 		}
 		s.texts[ts] = r.FormValue("text")
+		s.said = append(s.said, r.FormValue("text"))
 		return fmt.Sprintf(`,"channel":"C0000000001","ts":%q`, ts)
 	})
 }

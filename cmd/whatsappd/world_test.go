@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +22,10 @@ import (
 )
 
 const (
-	testToken   = "test-token-of-at-least-twenty-characters"
-	ownerPhone  = "4917600000001" // the phone that pairs
-	strangerNot = "4917600000999" // a number that is not on WhatsApp
+	testSigningKey = "whsec_Y2FuYXJ5LXNpZ25pbmcta2V5LW9mLXNvbWUtbGVuZ3Ro"
+	testToken      = "test-token-of-at-least-twenty-characters"
+	ownerPhone     = "4917600000001" // the phone that pairs
+	strangerNot    = "4917600000999" // a number that is not on WhatsApp
 )
 
 // companions is how many devices the i-th contact has beside its phone: none for the first ones, up to two for the others.
@@ -49,6 +51,13 @@ type world struct {
 	base     string   // the daemon's address
 	round    *round   // of a hostile run
 	owners   []string // whose phone the daemon was linked to in turn
+
+	daemons     []*process // all that were started
+	slack       *fakeSlack // nil without one
+	figuresSeen []string   // at the end of each daemon that lived so long
+
+	mu     sync.Mutex
+	errors []string // that callers saw
 }
 
 // newWorld starts a simulator with an owner's phone and some contacts who read what they get. In a hostile run it is hostile.
@@ -83,7 +92,9 @@ func makeWorld(t *testing.T, contacts int, hostile bool) *world {
 		"WHATSAPPD_CALLBACK_ALLOW":      w.hook.address(),
 		"WHATSAPPD_PACE_OFF":            "true",
 		"WHATSAPPD_RECONNECT_MAX_PAUSE": "3s",
+		"WHATSAPPD_CALLBACK_SECRET":     testSigningKey,
 		"WHATSAPPD_LOG_FORMAT":          "json",
+		"WHATSAPPD_LOG_LEVEL":           "debug",
 	}
 	t.Cleanup(func() {
 		if counters, err := w.sim.Counters(context.WithoutCancel(t.Context())); err == nil {
@@ -92,6 +103,7 @@ func makeWorld(t *testing.T, contacts int, hostile bool) *world {
 		if !t.Failed() {
 			w.flawless() // in every scenario: what goes wrong here is never part of one
 			w.honest()
+			w.discreet()
 		}
 	})
 	w.account(simulator.AccountSpec{Number: ownerPhone, Name: "Owner"})
@@ -111,8 +123,10 @@ func (w *world) account(spec simulator.AccountSpec) {
 func (w *world) serve() *process {
 	w.t.Helper()
 	settings := maps.Clone(w.settings)
-	w.daemon = start(w.t, "serve", settings, "serve")
-	w.base = "http://" + w.daemon.wants(`"msg":"listening","address":"([^"]+)"`)[1]
+	daemon := start(w.t, "serve", settings, "serve")
+	w.daemon, w.daemons = daemon, append(w.daemons, daemon)
+	w.t.Cleanup(func() { w.readFigures(daemon) })                                      // before it is ended
+	w.base = "http://" + w.daemon.wants(`listening"?,? ?"?address"?[:=]"?([^" ]+)`)[1] // as JSON or as text
 	return w.daemon
 }
 
@@ -175,6 +189,7 @@ func (w *world) try(ctx context.Context, endpoint string, segments ...string) (s
 	if err != nil {
 		return "", err
 	}
+	w.heard(res.StatusCode, string(body))
 	var answer accepted
 	if res.StatusCode != http.StatusAccepted || json.NewDecoder(bytes.NewReader(body)).Decode(&answer) != nil {
 		return "", fmt.Errorf("%s: %s", res.Status, body)
