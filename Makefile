@@ -11,10 +11,11 @@ SOAK ?= 1h
 KILL ?= 5m
 FAULT ?=
 MESSAGES ?= 5000
+SLOW ?= 10000
 TASKS ?= 1000000
 TAGS = sqlite_omit_load_extension osusergo netgo nomsgpack
 
-.PHONY: build run test hostile soak faults faults-long flat large lint fuzz interop bench image clean
+.PHONY: build run test hostile soak faults faults-long flat large load lint fuzz interop bench image clean
 
 build: ## one static binary: bin/whatsappd
 	CGO_ENABLED=1 go build -trimpath -tags "$(TAGS)" \
@@ -47,6 +48,9 @@ flat: ## what 500 reconnects and $(MESSAGES) messages leave behind, and what a h
 
 large: ## a ledger of $(TASKS) finished tasks and a tenth of that queued: its start, and what its upkeep costs those who ask meanwhile
 	cd store && go test -timeout 1h -count 1 -v -run TestALargeLedger -tasks $(TASKS)
+
+load: ## $(SLOW) slow clients hold on to the daemon: its memory stays flat and other callers get in
+	cd cmd/whatsappd && go test -timeout 1h -count 1 -v -run TestSlowClients -slow $(SLOW)
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners

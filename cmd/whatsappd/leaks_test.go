@@ -265,7 +265,7 @@ func TestAProxysPasswordIsToldNobody(t *testing.T) {
 			w := newWorld(t, 0)
 			w.settings["WHATSAPPD_PROXY"] = scheme + "://canary-user:canary-password@" + closedAddress(t)
 			w.serve()
-			w.daemon.wants("proxy_unreachable")
+			w.daemon.wants("the proxy cannot be used")
 			for _, path := range []string{"/v1/status", "/v1/pairing"} {
 				_, body := w.raw(t, strings.Replace(call("GET", path), "Token token=", "Bearer ", 1))
 				require.NotContains(t, body, "canary")

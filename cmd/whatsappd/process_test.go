@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,7 +68,13 @@ func start(t testing.TB, name string, env map[string]string, args ...string) *pr
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	p := &process{t: t, name: name, cmd: exec.Command(path, args...), exited: make(chan struct{}), more: make(chan struct{})}
+	return launch(t, name, env, exec.Command(path, args...))
+}
+
+// launch is start for a command that runs the program in its own way.
+func launch(t testing.TB, name string, env map[string]string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, name: name, cmd: cmd, exited: make(chan struct{}), more: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = []string{"PATH=/nonexistent", "HOME=" + p.cmd.Dir}
 	for key, value := range env {
@@ -81,7 +88,7 @@ func start(t testing.TB, name string, env map[string]string, args ...string) *pr
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
-		if args[0] == "serve" {
+		if slices.Contains(cmd.Args, "serve") {
 			p.discreet(env)
 		}
 		if t.Failed() || *hostileLevel > 0 && testing.Verbose() {

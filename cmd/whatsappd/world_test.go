@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -122,8 +123,16 @@ func (w *world) account(spec simulator.AccountSpec) {
 // serve starts the daemon and waits until it listens.
 func (w *world) serve() *process {
 	w.t.Helper()
+	path, err := binary()
+	require.NoError(w.t, err)
+	return w.run(exec.Command(path, "serve"))
+}
+
+// run is serve by a command that runs the program in its own way.
+func (w *world) run(command *exec.Cmd) *process {
+	w.t.Helper()
 	settings := maps.Clone(w.settings)
-	daemon := start(w.t, "serve", settings, "serve")
+	daemon := launch(w.t, "serve", settings, command)
 	w.daemon, w.daemons = daemon, append(w.daemons, daemon)
 	w.t.Cleanup(func() { w.readFigures(daemon) })                                      // before it is ended
 	w.base = "http://" + w.daemon.wants(`listening"?,? ?"?address"?[:=]"?([^" ]+)`)[1] // as JSON or as text
