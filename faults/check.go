@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 	"io"
@@ -102,11 +103,11 @@ func (w *world) tally(excused func(entry) bool) {
 	w.mu.Unlock()
 	w.result.Median, w.result.Serving = times(w.serving)
 	w.result.Accepted = len(accepted)
-	waited := 2 * patience // a callback that failed comes again after 5 s, then 30 s
+	waited := cmp.Or(w.patience, 2*patience) // a callback that failed comes again after 5 s, then 30 s
 	missing := func() int {
 		n := 0
 		for _, a := range accepted {
-			if a.returnURL == w.hook.url() && len(w.hook.about(a.id)) == 0 {
+			if !a.elsewhere && len(w.hook.about(a.id)) == 0 {
 				n++
 			}
 		}
@@ -124,7 +125,7 @@ func (w *world) tally(excused func(entry) bool) {
 	w.within(waited, "the ledger knows every callback to be delivered, or given up", func() bool {
 		ledger = w.ledger()
 		for _, a := range accepted {
-			if state := ledger[a.id].callback; state == "due" || state == "sending" {
+			if state := ledger[a.id].callback; !a.elsewhere && (state == "due" || state == "sending") {
 				return false
 			}
 		}

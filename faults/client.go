@@ -17,6 +17,7 @@ import (
 type asked struct {
 	kind, number, text string
 	returnURL          string
+	elsewhere          bool   // the return URL is not the receiver's: no callback is waited for
 	registered         bool   // of a check: what the answer must be
 	key                string // the Idempotency-Key, so that it can be repeated after an unknown outcome
 	id                 string // of the task, once it was accepted

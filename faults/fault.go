@@ -16,6 +16,12 @@ type fault struct {
 func faults() []fault {
 	return []fault{
 		{"F1", "kill -9 at random instants", 100, 200, killAtRandom},
+		{"F16", "half-open connection to WhatsApp", 1, 5, halfOpen},
+		{"F17", "WhatsApp never answers", 1, 3, neverAnswers},
+		{"F18", "acks lost, twice, late", 1, 5, oddAcks},
+		{"F27", "DNS server away", 1, 1, namesAway},
+		{"F28", "a fifth of all packets lost", 1, 1, loss},
+		{"F23", "receivers that refuse, stall or never end", 1, 1, hostileReceivers},
 		{"F30", "SIGSTOP, and much later SIGCONT", 1, 2, frozen},
 		{"F9", "disk full in the middle of work", 1, 5, diskFullAtWork},
 		{"F13", "ledger locked by another process", 1, 3, lockedStore},
@@ -30,7 +36,18 @@ func faults() []fault {
 		{"F10", "volume turns read-only", 1, 1, readOnly},
 		{"F11", "data of another user", 1, 1, foreignStore},
 		{"F12", "second daemon on the same data", 3, 20, secondInstance},
+		{"F14", "2,000 messages from contacts at once", 1, 3, burst},
+		{"F15", "connection cut in mid-frame", 10, 200, midFrame},
+		{"F20", "logged out while tasks wait", 1, 2, loggedOut},
+		{"F22", "Slack down, busy, refusing, silent", 1, 1, slackInTrouble},
+		{"F24", "receivers that redirect", 1, 1, redirects},
+		{"F25", "names that change their address", 1, 1, rebinding},
+		{"F26", "a dead receiver with a great backlog", 1, 1, deadReceiver},
 		{"F31", "SIGTERM under load", 10, 100, stopUnderLoad},
+		{"F34", "64 handles and 500 clients", 1, 3, fewHandles},
+		{"F35", "500 slow callers", 1, 1, slowCallers},
+		{"F36", "callers that do not wait for the answer", 50, 1000, hastyCallers},
+		{"F40", "frames that make no sense", 10, 300, nonsense},
 	}
 }
 

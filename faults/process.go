@@ -75,6 +75,9 @@ func (p *process) output() string {
 	return strings.Join(p.lines, "\n")
 }
 
+// contains reports whether a text is in the output.
+func (p *process) contains(text string) bool { return strings.Contains(p.output(), text) }
+
 // tail returns the last lines of the output, for a failure's text.
 func (p *process) tail() string {
 	p.mu.Lock()

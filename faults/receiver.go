@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -21,6 +20,7 @@ const callbackKey = "whatsappd-faults-callback-key-32"
 // receiver is the caller's side: it takes callbacks, checks their signatures and keeps what it got.
 type receiver struct {
 	server *httptest.Server
+	name   string         // that stands for its host in return URLs; empty for the address
 	after  func(delivery) // called once the answer has left; nil mostly
 
 	mu     sync.Mutex
@@ -112,7 +112,12 @@ func (r *receiver) afterwards(f func(delivery)) {
 func (r *receiver) address() string { return r.server.Listener.Addr().String() }
 
 // url is a return URL at the receiver.
-func (r *receiver) url() string { return r.server.URL + "/cb" }
+func (r *receiver) url() string {
+	if r.name != "" {
+		return "http://" + r.name + ":" + port(r.address()) + "/cb"
+	}
+	return r.server.URL + "/cb"
+}
 
 // about returns the callbacks of a task.
 func (r *receiver) about(task string) []delivery {
@@ -129,9 +134,3 @@ func port(address string) string {
 
 // secret is the key as the daemon's setting wants it.
 func secret() string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(callbackKey)) }
-
-// host is the host of a host:port.
-func host(address string) string {
-	host, _, _ := strings.Cut(address, ":")
-	return host
-}

@@ -41,6 +41,7 @@ type world struct {
 	attributes *syscall.SysProcAttr // of the daemon's process; nil mostly
 	daemon     *process
 	http       *http.Client
+	patience   time.Duration // for the last callback; 0 for the usual one
 
 	mu       sync.Mutex // guards what follows
 	base     string     // the daemon's address
