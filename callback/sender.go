@@ -3,6 +3,7 @@ package callback
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -275,9 +276,7 @@ func (s *Sender) post(ctx context.Context, d Delivery) (int, http.Header, error)
 		return 0, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, drained)); err != nil && res.StatusCode/100 != 2 {
-		return res.StatusCode, res.Header, err
-	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, drained)) // the status says it all, however the body ends
 	return res.StatusCode, res.Header, nil
 }
 
@@ -294,7 +293,8 @@ func (s *Sender) sign(d Delivery, now time.Time) (string, error) {
 	return strings.Join(signatures, " "), nil
 }
 
-// reason says why an attempt failed, without the return URL: its path and query may hold secrets.
+// reason says why an attempt failed, without the return URL, whose path and query may hold secrets, and without a word of the
+// answer: a caller must not learn through us what stands behind an address.
 func reason(err error) string {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
@@ -303,9 +303,20 @@ func reason(err error) string {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return "the receiver did not answer in time"
 	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Err != nil && errors.Is(err, ErrRefused) {
+	dial, dialled := errors.AsType[*net.OpError](err)
+	if dialled && dial.Err != nil && errors.Is(err, ErrRefused) {
 		return dial.Err.Error()
 	}
-	return err.Error()
+	_, name := errors.AsType[*net.DNSError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case dialled, name, certificate, errors.Is(err, ErrRefused), errors.Is(err, http.ErrSchemeMismatch):
+		return err.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return "the connection was closed before the answer"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the receiver's answer is not TLS"
+	}
+	return "the receiver's answer is not HTTP"
 }
