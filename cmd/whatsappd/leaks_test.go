@@ -189,7 +189,7 @@ func (w *world) texts() []string {
 			texts = append(texts, entry.Text)
 		}
 	}
-	return slices.DeleteFunc(texts, func(text string) bool { return len(text) < 5 })
+	return slices.DeleteFunc(texts, func(text string) bool { return len(text) < 8 }) // shorter ones are also words of ours
 }
 
 // keys returns the secret keys of the linked device, as they would stand in a text.
