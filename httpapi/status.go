@@ -71,15 +71,16 @@ type StatusAnswer struct {
 // Quota is how many chats with strangers WhatsApp lets the account begin. State is WhatsApp's word: NONE, FIRST_WARNING,
 // SECOND_WARNING or CAPPED.
 type Quota struct {
-	State string `json:"state"`
-	Used  int    `json:"used"`
-	Total int    `json:"total"`
+	State string     `json:"state"`
+	Used  int        `json:"used"`
+	Total int        `json:"total"`
+	Ends  *time.Time `json:"ends,omitempty"` // of WhatsApp's cycle; CAPPED holds first messages to strangers back until then
 }
 
 func (a *API) status(c *gin.Context) (any, error) {
 	var quota *Quota
 	if q := a.account.Status().Quota; q.State != "" {
-		quota = &Quota{State: string(q.State), Used: q.Used, Total: q.Total}
+		quota = &Quota{State: string(q.State), Used: q.Used, Total: q.Total, Ends: at(q.Ends)}
 	}
 	activity, err := a.activity(c)
 	if err != nil {

@@ -31,6 +31,7 @@ const (
 	CodeNoRecipientCopy     = "no_recipient_copy"
 	CodePriorContact        = "recipient_requires_prior_contact"
 	CodeReachoutLocked      = NoticeLocked
+	CodeNewChatQuota        = NoticeQuota
 	CodeSessionRebuild      = "session_rebuild_needed"
 	CodeRateLimited         = "rate_limited"
 	CodeCheckAllowance      = "check_allowance"

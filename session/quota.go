@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
@@ -12,6 +15,7 @@ import (
 type Quota struct {
 	State       QuotaState
 	Used, Total int
+	Ends        time.Time // of the cycle; zero when WhatsApp told none. Of a quota that is used up, it is supposed then
 }
 
 // QuotaState is how near the end of its quota an account is, in WhatsApp's own words. Nobody has published the shares.
@@ -33,8 +37,27 @@ type quotaUpdate struct {
 			Total int        `json:"total_quota"`
 			Used  int        `json:"used_quota"`
 			State QuotaState `json:"capping_status"`
+			Ends  cycleEnd   `json:"cycle_end_timestamp"`
 		} `json:"xwa2_notify_new_chat_messages_capping_info_update"`
 	} `json:"data"`
+}
+
+// cycleEnd is a time in seconds, written as a number or as a text.
+type cycleEnd string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *cycleEnd) UnmarshalJSON(text []byte) error {
+	*e = cycleEnd(strings.Trim(string(text), `"`))
+	return nil
+}
+
+// time returns the zero time for none.
+func (e cycleEnd) time() time.Time {
+	seconds, err := strconv.ParseInt(string(e), 10, 64)
+	if err != nil || seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }
 
 // quotaOf reads a quota from a notification; false when it holds none.
@@ -51,7 +74,7 @@ func quotaOf(node *waBinary.Node) (Quota, bool) {
 		q := update.Data.Quota
 		switch q.State {
 		case QuotaFree, QuotaFirst, QuotaSecond, QuotaUsedUp:
-			return Quota{State: q.State, Used: q.Used, Total: q.Total}, true
+			return Quota{State: q.State, Used: q.Used, Total: q.Total, Ends: q.Ends.time()}, true
 		}
 	}
 	return Quota{}, false
@@ -66,16 +89,26 @@ func (a *Account) sawQuota(q Quota) {
 
 // quota keeps what WhatsApp told of the quota, and tells an operator when its state is another one.
 func (o *owner) quota(ctx context.Context, q Quota) {
-	if o.link == nil || q == o.facts.Quota {
+	before := o.facts.Quota
+	if q.State == QuotaUsedUp && q.Ends.IsZero() {
+		q.Ends = o.now().Add(o.t.LockUnknown).UTC().Truncate(time.Second)
+		if before.State == QuotaUsedUp && before.Ends.After(o.now()) {
+			q.Ends = before.Ends
+		}
+	}
+	if o.link == nil || q == before {
 		return
 	}
-	before := o.facts.Quota.State
 	o.facts.Quota = q
 	o.keep(ctx)
-	if before == q.State || before == "" && q.State == QuotaFree {
+	if before.State == q.State || before.State == "" && q.State == QuotaFree {
 		return
 	}
-	o.tell(ctx, Notice{Account: o.a.opts.Account, Code: NoticeQuota, Detail: q.sentence()})
+	notice := Notice{Account: o.a.opts.Account, Code: NoticeQuota, Detail: q.sentence()}
+	if q.State == QuotaUsedUp {
+		notice.Until = q.Ends
+	}
+	o.tell(ctx, notice)
 }
 
 // sentence says what a quota means for an operator.
@@ -88,4 +121,17 @@ func (q Quota) sentence() string {
 	default:
 		return fmt.Sprintf("WhatsApp warns that %d of %d new chats with strangers are used", q.Used, q.Total)
 	}
+}
+
+// StrangersHeld returns until when WhatsApp takes no first messages to strangers, and why: it locked them (CodeReachoutLocked), or
+// the quota of its cycle is used up (CodeNewChatQuota). The later end counts; zero for neither.
+func (s Status) StrangersHeld() (until time.Time, code string) {
+	until, code = s.Reachout, CodeReachoutLocked
+	if s.Quota.State == QuotaUsedUp && s.Quota.Ends.After(until) {
+		until, code = s.Quota.Ends, CodeNewChatQuota
+	}
+	if until.IsZero() {
+		return time.Time{}, ""
+	}
+	return until, code
 }

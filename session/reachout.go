@@ -57,9 +57,15 @@ func (a *Account) HoldsToken(ctx context.Context, address string) (bool, error) 
 // three before.
 const tokenLife = 3 * 7 * 24 * time.Hour
 
-// reachoutLeft is how long WhatsApp will take no first contacts; zero for no lock.
-func (a *Account) reachoutLeft() time.Duration {
-	return max(0, a.status.Load().Reachout.Sub(a.opts.Now()))
+// held is how long WhatsApp will not take a message for a reason of the account, and which; zero for none. A quota of chats
+// with strangers holds nobody else.
+func (a *Account) held(m Message) (left time.Duration, code string) {
+	status := a.status.Load()
+	until, code := status.Reachout, CodeReachoutLocked
+	if m.Stranger {
+		until, code = status.StrangersHeld()
+	}
+	return max(0, until.Sub(a.opts.Now())), code
 }
 
 // tellLock turns the refusal of one recipient into that of the account, when it is one: then the message waits. WhatsApp's
@@ -71,15 +77,16 @@ func (a *Account) tellLock(m Message, lid types.JID, failed *Error) *Error {
 	if failed == nil || failed.Code != CodePriorContact {
 		return failed
 	}
-	if m.Stranger && a.reachoutLeft() == 0 && a.refusals.refused(lid.User) {
+	left, code := a.held(m)
+	if m.Stranger && left == 0 && a.refusals.refused(lid.User) {
 		a.supposeLock()
+		left, code = a.held(m)
 	}
-	left := a.reachoutLeft()
 	if left == 0 {
 		return failed
 	}
 	return &Error{
-		Code: CodeReachoutLocked, Retry: RetryPace, After: left, WACode: failed.WACode,
+		Code: code, Retry: RetryPace, After: left, WACode: failed.WACode,
 		Hint: "WhatsApp takes no first messages to strangers for now", Err: failed.Err,
 	}
 }

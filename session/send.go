@@ -64,7 +64,10 @@ func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) 
 		}
 		sent.Rebuilt = true
 		failed = a.again(ctx, l, m, lid, sent, failed)
-	case failed.Code == CodePriorContact && a.reachoutLeft() == 0:
+	case failed.Code == CodePriorContact:
+		if left, _ := a.held(m); left > 0 {
+			break
+		}
 		// Nobody can ask for a contact's privacy token: contacts give it, and the library reads what it holds at every attempt
 		// and gives ours after the first. So a second attempt is all that can be done for a fresh token.
 		failed = a.again(ctx, l, m, lid, sent, failed)

@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -60,9 +61,17 @@ var limitRows = map[string]func(*talk){
 		k.says("third stranger")
 	},
 	"new-chat quota with notice": func(k *talk) {
-		k.limit(simulator.Limits{NewChats: 1, Notice: true})
-		k.says("first stranger")
+		addContacts(k.t, k.server, 2, simulator.Behaviour{})
+		ends := time.Now().Add(time.Hour)
+		k.limit(simulator.Limits{NewChats: 1, Notice: true, CycleEnds: ends})
+		send(k.t, k.client, contactNumber(1), "first stranger")
 		require.Equal(k.t, 1, k.noted(simulator.Event{What: "notice", To: ana, Kind: "mex"}), "whatsmeow shows nothing of it")
+		require.Contains(k.t, k.mex("24503548349331633"), fmt.Sprintf(`"cycle_end_timestamp":"%d"`, ends.Unix()))
+		_, err := k.server.Write(k.t.Context(), contactNumber(1), ana, "an answer frees a place")
+		require.NoError(k.t, err)
+		require.Equal(k.t, 2, k.noted(simulator.Event{What: "notice", To: ana, Kind: "mex"}), "that is told too")
+		k.limit(simulator.Limits{NewChats: 1, CycleEnds: time.Now().Add(-time.Second)})
+		k.says("the cycle is over")
 		k.eventually(func() bool { return k.server.Waiting(ana) == 0 })
 	},
 	"privacy token demanded": func(k *talk) {

@@ -16,10 +16,20 @@ type Limits struct {
 	Notice bool `json:"notice,omitempty"`
 	// NewChats is how many strangers the account can write to before more of them are refused with 463. 0 is no bound.
 	NewChats int `json:"new_chats,omitempty"`
+	// CycleEnds is when the quota of new chats is over; clients are told. The zero time is never, and then none is told.
+	CycleEnds time.Time `json:"cycle_ends,omitzero"`
 	// Linked is how many clients the account's phone links before it refuses more. Apps allow four; 0 is no bound.
 	Linked int `json:"linked,omitempty"`
 	// Tokens refuses a first message to a stranger with 463 when it carries no privacy token of the recipient. A guess.
 	Tokens bool `json:"tokens,omitempty"`
+}
+
+// quota is how many strangers the account can write to now; 0 is no bound.
+func (l Limits) quota() int {
+	if !l.CycleEnds.IsZero() && !time.Now().Before(l.CycleEnds) {
+		return 0
+	}
+	return l.NewChats
 }
 
 // ackReachOut is the ack error for a message to a stranger that an account may not write to. Source: handleBadAck of Baileys, and
@@ -69,7 +79,7 @@ func (a *account) mayReach(to *account, withToken bool) int {
 	if a.limits.Tokens && !withToken {
 		return ackReachOut
 	}
-	if a.limits.NewChats > 0 && !a.chats[to.number].reached && a.strangers() >= a.limits.NewChats {
+	if a.limits.quota() > 0 && !a.chats[to.number].reached && a.strangers() >= a.limits.quota() {
 		return ackReachOut
 	}
 	return 0
@@ -88,11 +98,12 @@ func (a *account) strangers() int {
 
 // meetPeople remembers that one account has written to another. Call with s.mu held.
 func (s *Server) meetPeople(author, recipient *account) {
-	before := author.newChats().Status
+	ofAuthor, ofRecipient := author.newChats().Status, recipient.newChats().Status
 	author.know(recipient, func(c *chat) { c.reached = true })
-	recipient.know(author, func(c *chat) { c.wrote = true })
-	if quota := author.newChats(); author.limits.Notice && quota.Status != before {
-		s.tellNewChats(author, quota)
+	recipient.know(author, func(c *chat) { c.wrote = true }) // an answer frees a place
+	s.tellNewChats(author, ofAuthor)
+	if recipient != author {
+		s.tellNewChats(recipient, ofRecipient)
 	}
 }
 

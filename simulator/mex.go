@@ -31,6 +31,7 @@ type newChats struct {
 	Total  int    `json:"total_quota"`
 	Used   int    `json:"used_quota"`
 	Status string `json:"capping_status"` // NONE, FIRST_WARNING, SECOND_WARNING or CAPPED
+	Ends   string `json:"cycle_end_timestamp,omitempty"`
 }
 
 // reachOutLock says whether the account is locked now. Call with Server.mu held.
@@ -46,7 +47,7 @@ func (a *account) reachOutLock() reachOutLock {
 // newChats says how much of the quota is used. The shares at which the real server warns are not known: half and four
 // fifths here. Call with Server.mu held.
 func (a *account) newChats() newChats {
-	quota := newChats{Total: a.limits.NewChats, Used: a.strangers(), Status: "NONE"}
+	quota := newChats{Total: a.limits.quota(), Used: a.strangers(), Status: "NONE"}
 	switch {
 	case quota.Total == 0:
 	case quota.Used >= quota.Total:
@@ -55,6 +56,9 @@ func (a *account) newChats() newChats {
 		quota.Status = "SECOND_WARNING"
 	case quota.Used*2 >= quota.Total:
 		quota.Status = "FIRST_WARNING"
+	}
+	if quota.Total > 0 && !a.limits.CycleEnds.IsZero() {
+		quota.Ends = strconv.FormatInt(a.limits.CycleEnds.Unix(), 10)
 	}
 	return quota
 }
@@ -92,7 +96,11 @@ func (s *Server) tellLock(a *account, lock reachOutLock) {
 	s.tellMex(a, noticeReachOutLock, "xwa2_notify_account_reachout_timelock", lock)
 }
 
-// tellNewChats tells an account's clients that the state of its quota is another one. Call with s.mu held.
-func (s *Server) tellNewChats(a *account, quota newChats) {
+// tellNewChats tells an account's clients when the state of its quota is another one than before. Call with s.mu held.
+func (s *Server) tellNewChats(a *account, before string) {
+	quota := a.newChats()
+	if !a.limits.Notice || quota.Status == before {
+		return
+	}
 	s.tellMex(a, noticeNewChats, "xwa2_notify_new_chat_messages_capping_info_update", quota)
 }

@@ -23,10 +23,10 @@ func (db *DB) Facts(ctx context.Context, account session.AccountID) (session.Fac
 	var f session.Facts
 	err := db.reads.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us,
 		phone_seen_at, phone_warned, pairings, reachout_until,
-		quota_state, quota_used, quota_total
+		quota_state, quota_used, quota_total, quota_ends
 		FROM account WHERE id = ?`, account).Scan(&f.Number, moment{&f.PairedAt}, &f.EndState, &f.EndReason, &f.EndDetail,
 		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd},
-		&f.Quota.State, &f.Quota.Used, &f.Quota.Total)
+		&f.Quota.State, &f.Quota.Used, &f.Quota.Total, moment{&f.Quota.Ends})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return session.Facts{}, fmt.Errorf("read the facts of account %s: %w", account, err)
 	}
@@ -41,10 +41,10 @@ func (db *DB) KeepFacts(ctx context.Context, account session.AccountID, f sessio
 		}
 		_, err := q.ExecContext(ctx, `UPDATE account SET number = ?, paired_at = ?, end_state = ?, end_reason = ?, end_detail = ?,
 			ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?,
-			quota_state = ?, quota_used = ?, quota_total = ?
+			quota_state = ?, quota_used = ?, quota_total = ?, quota_ends = ?
 			WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason, f.EndDetail, millis(f.EndedAt), millis(f.EndUntil),
 			f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd),
-			f.Quota.State, f.Quota.Used, f.Quota.Total, account)
+			f.Quota.State, f.Quota.Used, f.Quota.Total, millis(f.Quota.Ends), account)
 		return err
 	})
 	if err != nil {

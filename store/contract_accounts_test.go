@@ -36,7 +36,7 @@ func testAccount(t *testing.T, open opener) {
 				Number: "15550100100", PairedAt: s.now, EndState: session.TempBanned, EndReason: "temp_banned",
 				EndDetail: "WhatsApp bans the account", EndedAt: s.later(time.Hour), EndUntil: s.later(2 * time.Hour), ByUs: true,
 				PhoneSeen: s.now, PhoneWarned: 10, Pairings: []time.Time{s.now}, ReachoutEnd: s.later(time.Hour),
-				Quota: session.Quota{State: session.QuotaFirst, Used: 1, Total: 2},
+				Quota: session.Quota{State: session.QuotaUsedUp, Used: 2, Total: 2, Ends: s.later(24 * time.Hour)},
 			},
 			{Number: "15550100101"},
 			{},

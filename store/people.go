@@ -31,7 +31,7 @@ func (db *DB) Contact(ctx context.Context, account, address string) (task.Contac
 // releaseChat is for the messages to a contact that wait because it is a stranger. One that runs does not wait; it is named for
 // the sake of the index.
 const releaseChat = `UPDATE task INDEXED BY task_chat` + release + `state IN ('queued', 'running')
-	AND contact = ?3 AND reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `')`
+	AND contact = ?3 AND reason IN ('` + task.ReasonSettling + `', '` + task.ReasonColdDay + `', '` + task.ReasonLocked + `', '` + task.ReasonQuota + `')`
 
 // Heard implements task.Keeper. Times may come in any order.
 func (db *DB) Heard(ctx context.Context, account string, from task.Address, at, now time.Time) error {

@@ -266,7 +266,7 @@ func (l *ledger) Heard(_ context.Context, _ string, from task.Address, at, now t
 	defer l.mu.Unlock()
 	l.heard[number] = at
 	l.release(now, func(t *task.Task) bool {
-		return t.Number == number && slices.Contains([]string{task.ReasonSettling, task.ReasonColdDay, task.ReasonLocked}, t.Reason)
+		return t.Number == number && slices.Contains([]string{task.ReasonSettling, task.ReasonColdDay, task.ReasonLocked, task.ReasonQuota}, t.Reason)
 	})
 	return nil
 }
@@ -423,6 +423,7 @@ type hands struct {
 	code      string // why not ready; the readiness itself when empty
 	own       string
 	locked    time.Time // WhatsApp takes no first contacts before
+	lockedFor string    // empty for a lock
 	changes   chan struct{}
 	needed    int
 	send      func(task.Task) task.Outcome
@@ -469,10 +470,10 @@ func (h *hands) become(r task.Readiness, code ...string) {
 	}
 }
 
-// lock begins a lock on first contacts, or ends it with a zero time.
-func (h *hands) lock(until time.Time) {
+// lock begins a lock on first contacts, or what is named in its place, or ends it with a zero time.
+func (h *hands) lock(until time.Time, reason ...string) {
 	h.mu.Lock()
-	h.locked = until
+	h.locked, h.lockedFor = until, strings.Join(reason, "")
 	h.mu.Unlock()
 	select {
 	case h.changes <- struct{}{}:
@@ -480,10 +481,10 @@ func (h *hands) lock(until time.Time) {
 	}
 }
 
-func (h *hands) ReachoutLocked() time.Time {
+func (h *hands) StrangersHeld() (time.Time, string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.locked
+	return h.locked, cmp.Or(h.lockedFor, task.ReasonLocked)
 }
 
 // messages returns the messages that were tried so far, and when.

@@ -90,7 +90,8 @@ type Lane struct {
 	// Of the messages' goroutine alone.
 	all       line      // of every message
 	strangers line      // of first contacts, beside it
-	locked    time.Time // WhatsApp's lock on first contacts, as it was met last
+	locked    time.Time // until when WhatsApp takes no first contacts, as it was met last
+	lockedFor string    // and why
 	lockKnown bool
 
 	// Of the checks' goroutine alone.

@@ -76,21 +76,23 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	return l.sendInTime(ctx, t, seen)
 }
 
-// minded takes note of WhatsApp's lock on first contacts. When it has changed, those that wait for it are looked at again.
+// minded takes note of what WhatsApp has against first contacts. When it has changed, those that wait for it are looked at again.
 func (l *Lane) minded(ctx context.Context) error {
-	locked := l.worker.ReachoutLocked()
-	if l.lockKnown && locked.Equal(l.locked) {
+	locked, why := l.worker.StrangersHeld()
+	if l.lockKnown && locked.Equal(l.locked) && why == l.lockedFor {
 		return nil
 	}
 	now := l.opts.Now()
-	if err := l.keeper.Release(context.WithoutCancel(ctx), l.opts.Account, ReasonLocked, now); err != nil {
-		return err
+	for _, reason := range []string{ReasonLocked, ReasonQuota} {
+		if err := l.keeper.Release(context.WithoutCancel(ctx), l.opts.Account, reason, now); err != nil {
+			return err
+		}
 	}
 	l.strangers.hold = time.Time{}
 	if l.strangers.turn.After(now) {
 		l.strangers.turn = now
 	}
-	l.locked, l.lockKnown = locked, true
+	l.locked, l.lockedFor, l.lockKnown = locked, why, true
 	return nil
 }
 
@@ -102,6 +104,9 @@ func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, 
 	}
 	now := l.opts.Now()
 	at, reason := l.opts.Pace.Next(pace, t.Cold, l.locked, now)
+	if reason == ReasonLocked {
+		reason = l.lockedFor
+	}
 	if !at.After(now) {
 		return time.Time{}, l.sendNow(ctx, t, now, seen)
 	}
@@ -143,7 +148,7 @@ func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	outcome := outcomes[0]
 	now := l.opts.Now()
 	var pace *PaceState
-	if tried := outcome.Final || outcome.Counts || outcome.Uncertain || outcome.Code == ReasonLocked; tried && !l.opts.Pace.Off {
+	if tried := outcome.Final || outcome.Counts || outcome.Uncertain || outcome.Code == ReasonLocked || outcome.Code == ReasonQuota; tried && !l.opts.Pace.Off {
 		pace = l.advance(t.Cold, now)
 	}
 	if outcome.Final { // the others waited for this one, and will for its gap

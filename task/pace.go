@@ -58,11 +58,12 @@ const (
 	ReasonSettling = "settling"        // the account was just paired
 	ReasonColdDay  = "cap_cold_day"    // the policy's limit of first contacts in a day
 	ReasonLocked   = "reachout_locked" // WhatsApp takes no first contacts for now
+	ReasonQuota    = "new_chat_quota"  // WhatsApp's own limit of first contacts in one of its cycles
 )
 
 // strangersOnly tells whether a reason holds back first contacts and nobody else.
 func strangersOnly(reason string) bool {
-	return reason == ReasonSettling || reason == ReasonColdDay || reason == ReasonLocked
+	return reason == ReasonSettling || reason == ReasonColdDay || reason == ReasonLocked || reason == ReasonQuota
 }
 
 // pacing tells whether a message waits for its pace rather than for anything else.
@@ -118,8 +119,8 @@ func (l limit) freeAt(sends []time.Time) time.Time {
 }
 
 // Next says when the next message may go, and what it waits for when that is not now. The longest wait names the reason; for
-// a first contact it is one of its own (see ReasonSettling) only when everybody else could go earlier. locked is the end of
-// WhatsApp's own lock on first contacts, which holds also when the policy is off.
+// a first contact it is one of its own (see ReasonSettling) only when everybody else could go earlier. locked is until when
+// WhatsApp itself takes no first contacts (ReasonLocked), which holds also when the policy is off.
 func (p Policy) Next(s PaceState, cold bool, locked, now time.Time) (at time.Time, reason string) {
 	all := held{until: now}
 	if !p.Off {

@@ -23,6 +23,7 @@ func TestFriendsPassStrangersWhoWaitForAReasonOfTheirOwn(t *testing.T) {
 	for reason, hold := range map[string]func(*scene){
 		task.ReasonSettling: func(s *scene) { require.NoError(s.t, s.lane.Paired(s.t.Context(), time.Now())) },
 		task.ReasonLocked:   func(s *scene) { s.hands.lock(time.Now().Add(2 * time.Minute)) },
+		task.ReasonQuota:    func(s *scene) { s.hands.lock(time.Now().Add(2*time.Minute), task.ReasonQuota) },
 		task.ReasonColdDay: func(s *scene) {
 			s.message("first")
 			s.pass(24*time.Hour - 2*time.Minute)
@@ -114,6 +115,22 @@ func TestALockThatEndsEarlyLetsStrangersGoInOrder(t *testing.T) {
 	})
 }
 
+func TestAPlaceThatIsFreedLetsAStrangerGoAtOnce(t *testing.T) {
+	t.Parallel()
+	play(t, func(o *task.Options, _ *hands) { o.Pace = task.Policy{Off: true} }, func(s *scene) {
+		s.hands.lock(time.Now().Add(20*24*time.Hour), task.ReasonQuota)
+		id := s.message("1")
+		s.pass(24 * time.Hour)
+		require.Equal(t, task.ReasonQuota, s.ledger.get(id).Reason)
+		s.hands.lock(time.Now().Add(time.Hour)) // a lock in its place
+		s.pass(time.Second)
+		require.Equal(t, task.ReasonLocked, s.ledger.get(id).Reason)
+		s.hands.lock(time.Time{})
+		s.pass(time.Second)
+		require.Equal(t, task.Done, s.ledger.get(id).State)
+	})
+}
+
 func TestALockOutlivesARestartAndAgesNobody(t *testing.T) {
 	t.Parallel()
 	play(t, paced, func(s *scene) {
@@ -171,7 +188,8 @@ func TestAMessageThatTheLockRefusedWaitsForItsEnd(t *testing.T) {
 	play(t, func(o *task.Options, h *hands) {
 		paced(o, h)
 		h.send = func(one task.Task) task.Outcome {
-			if left := h.ReachoutLocked().Sub(time.Now()); left > 0 && one.Number == "silent" {
+			until, _ := h.StrangersHeld()
+			if left := until.Sub(time.Now()); left > 0 && one.Number == "silent" {
 				return task.Paced(task.ReasonLocked, "", left)
 			}
 			return task.Succeed(task.Yes)

@@ -286,8 +286,9 @@ type Worker interface {
 	Ready() (r Readiness, code, ownNumber string)
 	// Changes receives a value after every change of Ready; it has a buffer of one and never closes.
 	Changes() <-chan struct{}
-	// ReachoutLocked returns until when WhatsApp takes no first messages to strangers; zero for no lock. Changes tells of it too.
-	ReachoutLocked() time.Time
+	// StrangersHeld returns until when WhatsApp takes no first messages to strangers, and whether for a lock (ReasonLocked) or a
+	// quota (ReasonQuota); zero for neither. Changes tells of it too.
+	StrangersHeld() (until time.Time, reason string)
 	// Check works check tasks together and returns their outcomes in order.
 	Check(ctx context.Context, tasks []Task) []Outcome
 	// Send works one message task. The context's end does not cancel a send in flight.

@@ -52,8 +52,8 @@ func (w *worker) Ready() (task.Readiness, string, string) {
 // Changes implements task.Worker.
 func (w *worker) Changes() <-chan struct{} { return w.changes }
 
-// ReachoutLocked implements task.Worker.
-func (w *worker) ReachoutLocked() time.Time { return w.account.Status().Reachout }
+// StrangersHeld implements task.Worker.
+func (w *worker) StrangersHeld() (time.Time, string) { return w.account.Status().StrangersHeld() }
 
 // changed tells the lane to ask Ready again. It never blocks.
 func (w *worker) changed() {
