@@ -40,6 +40,10 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 		log.Info("there was no token, so one was made; callers need it", "file", cfg.TokenFile)
 	}
 	a, err := newApp(ctx, cfg, log, screen)
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped while it started", "at", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
