@@ -119,6 +119,15 @@ func (r *receiver) url() string {
 	return r.server.URL + "/cb"
 }
 
+// forget drops what was received of some tasks.
+func (r *receiver) forget(tasks ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, task := range tasks {
+		delete(r.byTask, task)
+	}
+}
+
 // about returns the callbacks of a task.
 func (r *receiver) about(task string) []delivery {
 	r.mu.Lock()
