@@ -218,3 +218,41 @@ func TestReturnURLsAreReachedThroughOneClient(t *testing.T) {
 		require.Equal(t, want, callsOut(file), source)
 	}
 }
+
+// namedTests returns what a table of a manual names: for each test the packages one of which holds it.
+func namedTests(manual, section string) map[string][]string {
+	_, table, _ := strings.Cut(manual, "\n## "+section+"\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	named := map[string][]string{}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for _, row := range regexp.MustCompile(`(?m)^\|.*\|([^|]*)\|([^|]*)\|$`).FindAllStringSubmatch(table, -1) {
+		var packages []string
+		for _, name := range quoted.FindAllStringSubmatch(row[2], -1) {
+			packages = append(packages, name[1])
+		}
+		for _, test := range quoted.FindAllStringSubmatch(row[1], -1) {
+			named[test[1]] = append(named[test[1]], packages...)
+		}
+	}
+	return named
+}
+
+func TestEveryTestTheManualNamesExists(t *testing.T) {
+	t.Parallel()
+	holds := func(dir, test string) bool {
+		files, err := filepath.Glob(filepath.Join("../..", dir, "*_test.go"))
+		require.NoError(t, err)
+		return slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			return strings.Contains(string(text), "\nfunc "+test+"(t *testing.T)")
+		})
+	}
+	named := namedTests(readShipped(t, "docs/behaviour.md"), "Which test shows it")
+	require.NotEmpty(t, named)
+	for test, packages := range named {
+		require.True(t, slices.ContainsFunc(packages, func(dir string) bool { return holds(dir, test) }), "%s is in none of %v", test, packages)
+	}
+	require.False(t, holds("session", "TestNobodyWroteThis"))
+	require.Equal(t, map[string][]string{"TestA": {"task"}}, namedTests("\n## Proof\n\n| a `b` | `TestA` | `task` |\n", "Proof"))
+}
