@@ -249,6 +249,29 @@ func TestNamesAreJudgedByWhatTheyLeadToAtEachAttempt(t *testing.T) {
 	}
 }
 
+func TestNamesInOtherScriptsAreSentAsPunycode(t *testing.T) {
+	t.Parallel()
+	const ascii = "xn--bcher-kva.example"
+	listener, err := net.Listen("tcp", "127.0.0.2:0")
+	require.NoError(t, err)
+	hosts := make(chan string, 1)
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host })}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	guard := judge(t, newNameServer(t, func(name string, _ int) []record {
+		if name != ascii {
+			return nil
+		}
+		return []record{{name, "127.0.0.2"}}
+	}), "127.0.0.9:1", "127.0.0.2")
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	for _, written := range []string{"bücher.example", ascii} {
+		require.NoError(t, post(t, guard, "http://"+written+":"+port+"/cb"), written)
+		require.Equal(t, ascii+":"+port, <-hosts, written)
+	}
+}
+
 func TestTheDaemonIsRefusedUnderEveryNameItHas(t *testing.T) {
 	t.Parallel()
 	host, err := os.Hostname()

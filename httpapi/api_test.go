@@ -261,6 +261,8 @@ func TestPathsAreReadAsTheyWereSent(t *testing.T) {
 		{"/ws/check/4915112345678/http%3A%2F%2Fhost%2Fcb%3Fx%3D1?y=2", "4915112345678", "", "http://host/cb?x=1&y=2"},
 		{"/ws/check/4915112345678/http://host/a%2Fb%20c", "4915112345678", "", "http://host/a%2Fb%20c"},
 		{"/ws/check/4915112345678/http://host/cb/", "4915112345678", "", "http://host/cb/"},
+		{"/ws/check/4915112345678/http://BÜCHER.example:9000/cb", "4915112345678", "", "http://xn--bcher-kva.example:9000/cb"},
+		{"/ws/check/4915112345678/http%3A%2F%2F%EF%BD%82u%CC%88cher%E3%80%82example%2Fcb", "4915112345678", "", "http://xn--bcher-kva.example/cb"},
 		{"/ws/check/4915112345678/HTTP://host/cb", "4915112345678", "", "http://host/cb"},
 		{"/ws/check/4915112345678/http://127.0.0.1:9000/cb", "4915112345678", "", "http://127.0.0.1:9000/cb"},
 		{"/ws/message/4915112345678/a%2Fb/" + back, "4915112345678", "a/b", "http://host/cb"},

@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // returnURLMost is the longest return URL, in bytes.
@@ -66,12 +69,32 @@ func asItStands(text string) (*url.URL, error) {
 	case strings.HasSuffix(u.Host, ":"), strings.Contains(u.Host, "%"):
 		return nil, errors.New("the host of the return URL is not valid")
 	}
+	if err := toASCII(u); err != nil {
+		return nil, err
+	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return nil, errors.New("the port of the return URL must lie between 1 and 65535")
 		}
 	}
 	return u, nil
+}
+
+// toASCII writes a host of other scripts as it is looked up. The HTTP client would do so too, but without folding capitals and
+// letters of other widths, so that it would look up another name than the one that was judged.
+func toASCII(u *url.URL) error {
+	if !strings.ContainsFunc(u.Host, func(char rune) bool { return char > '~' }) {
+		return nil
+	}
+	host, err := idna.Lookup.ToASCII(u.Hostname())
+	if err != nil {
+		return errors.New("the host of the return URL is not a name that a host can have")
+	}
+	if port := u.Port(); port != "" {
+		host = net.JoinHostPort(host, port)
+	}
+	u.Host = host
+	return nil
 }
 
 // forbidden tells characters that must not stand in a URL as they are.
