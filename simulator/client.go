@@ -132,6 +132,12 @@ func (c *Client) AddFaults(ctx context.Context, faults ...Fault) ([]Fault, error
 	return call[[]Fault](ctx, c, http.MethodPost, "/v1/faults", faults)
 }
 
+// ClearFaults removes all faults.
+func (c *Client) ClearFaults(ctx context.Context) error {
+	_, err := call[done](ctx, c, http.MethodDelete, "/v1/faults", nil)
+	return err
+}
+
 // RemoveDevice lets an account's phone remove a linked client.
 func (c *Client) RemoveDevice(ctx context.Context, number string, device uint16) error {
 	_, err := call[done](ctx, c, http.MethodDelete, accountPath(number, fmt.Sprintf("/devices/%d", device)), nil)

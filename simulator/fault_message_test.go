@@ -213,6 +213,12 @@ var requestRows = map[string]func(*scene){
 		require.Equal(s.t, "+"+contactNumber(0), answer.Query)
 		require.NotEqual(s.t, contactNumber(0), answer.PhoneNumber.User, "the answer is about somebody else")
 	},
+	"iq:usync other-question": func(s *scene) {
+		s.strike()
+		answer := s.asks(contactNumber(0))[0]
+		require.True(s.t, answer.IsIn)
+		require.NotEqual(s.t, "+"+contactNumber(0), answer.Query, "the answer is to a question that nobody asked")
+	},
 	"iq:usync other-lid": func(s *scene) {
 		s.strike(func(f *simulator.Fault) { f.Times, f.Peer = 0, contactNumber(0) })
 		require.ErrorContains(s.t, s.write(patience), "404", "nobody has the LID")

@@ -114,6 +114,7 @@ func FaultKinds() []FaultKind {
 		FaultKind{At: "iq:usync", Do: "unregistered", Means: "users are described as not registered"},
 		FaultKind{At: "iq:usync", Do: "registered", Means: "numbers that are not registered are said to be"},
 		FaultKind{At: "iq:usync", Do: "other-user", Means: "users are described under another number"},
+		FaultKind{At: "iq:usync", Do: "other-question", Means: "numbers that were not asked about are described"},
 		FaultKind{At: "iq:usync", Do: "other-lid", Means: "users are described with a LID that nobody has"},
 		FaultKind{At: "iq:usync", Do: "no-lid", Means: "users are described without their LID"},
 		FaultKind{At: "iq:usync", Do: "no-devices", Means: "users are described without a device list"},

@@ -18,6 +18,8 @@ func (f *Fault) changeUser(user *waBinary.Node) {
 				user.Attrs[key] = neighbour(jid)
 			}
 		}
+	case "other-question":
+		changeQuestion(user)
 	case "other-lid":
 		changeLID(user)
 	case "no-lid":
@@ -45,6 +47,17 @@ func (f *Fault) changeRegistration(user *waBinary.Node) {
 			return
 		}
 	}
+}
+
+// changeQuestion lets the answer be one to another question: clients match the two by the text of the contact.
+func changeQuestion(user *waBinary.Node) {
+	children := slices.Clone(user.GetChildren())
+	for i := range children {
+		if asked := contactNumber(string(content(&children[i]))); children[i].Tag == "contact" {
+			children[i].Content = []byte("+" + neighbour(types.NewJID(asked, types.DefaultUserServer)).User)
+		}
+	}
+	user.Content = children
 }
 
 // changeLID describes a user with the LID of nobody, wherever the LID is told.
