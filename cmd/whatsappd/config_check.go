@@ -33,8 +33,10 @@ func check(key, text string) error {
 		return oneOf(text, "debug", "info", "warn", "error")
 	case "log.format":
 		return oneOf(text, "auto", "text", "json")
-	case "data_dir", "device.name", "slack.channel":
+	case "device.name", "slack.channel":
 		return notEmpty(text)
+	case "data_dir":
+		return checkDir(text)
 	}
 	if text == "" {
 		return nil // the rest can be left out
@@ -46,8 +48,10 @@ func check(key, text string) error {
 		return checkAllowed(text)
 	case "callback.secret":
 		return checkSigningKeys(text)
-	case "callback.authorization", "slack.token":
+	case "callback.authorization":
 		return checkHeaderValue(text)
+	case "slack.token":
+		return checkSlackToken(text)
 	case "slack.api_url":
 		return checkURL(text, "http", "https")
 	case "proxy":
@@ -90,6 +94,13 @@ func notEmpty(text string) error {
 		return errors.New("must not be empty")
 	}
 	return nil
+}
+
+func checkDir(text string) error {
+	if strings.HasPrefix(text, "~") {
+		return errors.New("must not begin with ~, which only a shell knows; write the whole path")
+	}
+	return notEmpty(text)
 }
 
 func oneOf(text string, accepted ...string) error {
@@ -172,6 +183,17 @@ func checkSigningKeys(text string) error {
 func checkHeaderValue(text string) error {
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return errors.New("must be printable ASCII without blanks around it")
+	}
+	return nil
+}
+
+// checkSlackToken refuses what is not a token that can post: Slack has several kinds, and they are easily mixed up.
+func checkSlackToken(text string) error {
+	if strings.Contains(text, " ") || checkHeaderValue(text) != nil {
+		return errors.New("must be printable ASCII without blanks")
+	}
+	if !strings.HasPrefix(text, "xoxb-") && !strings.HasPrefix(text, "xoxp-") && !strings.HasPrefix(text, "xoxe.xox") {
+		return errors.New("must be the token of a bot or a user, which begins with xoxb- or xoxp-")
 	}
 	return nil
 }

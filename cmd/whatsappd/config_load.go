@@ -75,7 +75,16 @@ func addFields(fields map[string]reflect.Value, prefix string, group reflect.Val
 
 // mistake notes what is wrong with a key, where it was made, and what would be right.
 func (l *loader) mistake(key, from, wrong string) {
-	l.errs = append(l.errs, fmt.Errorf("%s (%s): %s", key, from, wrong))
+	l.errs = append(l.errs, fmt.Errorf("%s (%s): %s", shortened(key), from, shortened(wrong)))
+}
+
+// shortened keeps a mistake to about a line, whatever stands in the place of a key or a value.
+func shortened(text string) string {
+	const most = 250
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // set applies one value. Secrets are never part of a mistake's text.
@@ -213,6 +222,10 @@ func (l *loader) flatten(values map[string]located, path, prefix string, node *y
 		seen[key] = true
 		switch value.Kind {
 		case yaml.MappingNode:
+			if prefix != "" {
+				l.mistake(key, from(name), "must be one value: groups hold no groups")
+				continue
+			}
 			l.flatten(values, path, key+".", value)
 		case yaml.SequenceNode:
 			var items []string
@@ -239,7 +252,7 @@ func assign(key string, field reflect.Value, text string) error {
 	case time.Duration:
 		value, err := time.ParseDuration(text)
 		cache := strings.HasPrefix(key, "check.cache_")
-		if err != nil || value < 0 || value == 0 && !cache {
+		if err != nil || value < 0 || value == 0 && !cache || value > longest {
 			return errors.New(durationForm(cache) + ", not " + strconv.Quote(text))
 		}
 		field.SetInt(int64(value))
@@ -262,11 +275,14 @@ func assign(key string, field reflect.Value, text string) error {
 	return check(key, text)
 }
 
+// longest is the longest duration, ten years: more is a slip, and could not be added to a time for ever.
+const longest = 10 * 365 * 24 * time.Hour
+
 func durationForm(cache bool) string {
 	if cache {
-		return "must be a duration with its unit such as 24h, or 0 to turn it off"
+		return "must be a duration of up to 87600h with its unit such as 24h, or 0 to turn it off"
 	}
-	return "must be a duration above zero with its unit, such as 90s, 10m or 168h"
+	return "must be a duration above zero with its unit, such as 90s, 10m or 168h, up to 87600h"
 }
 
 // leastOf is the smallest number a key takes.
@@ -282,6 +298,10 @@ func leastOf(key string) int {
 
 // suggest names the nearest known name when there is one that a person may have meant.
 func suggest(name string, known []string) string {
+	const most = 100 // letters of what a person may have meant
+	if len(name) > most {
+		return "; \"whatsappd config print\" shows all"
+	}
 	slices.Sort(known)
 	best, distance := "", max(3, len(name)/3)+1
 	for _, candidate := range known {

@@ -120,7 +120,14 @@ func TestMistakesNameKeyPlaceAndForm(t *testing.T) {
 		"a token with a blank":                 {environ: "WHATSAPPD_TOKEN=aaaaaaaaaaaa bbbbbbbbbbbb", wants: "must not contain blanks"},
 		"a placeholder as token":               {environ: "WHATSAPPD_TOKEN=change-me-change-me-change-me", wants: "must not be an example's placeholder"},
 		"one character as token":               {environ: "WHATSAPPD_TOKEN=xxxxxxxxxxxxxxxxxxxxxxxxx", wants: "must not be an example's placeholder"},
-		"a duration without unit":              {file: "task: {max_age: 600}", wants: `task.max_age (c.yaml line 1): must be a duration above zero with its unit, such as 90s, 10m or 168h, not "600"`},
+		"a duration without unit":              {file: "task: {max_age: 600}", wants: `task.max_age (c.yaml line 1): must be a duration above zero with its unit, such as 90s, 10m or 168h, up to 87600h, not "600"`},
+		"a duration without end":               {set: "task.retention=1000000h", wants: `up to 87600h, not "1000000h"`},
+		"a group within a group":               {file: "task: {max_age: {a: 1m}}", wants: "task.max_age (c.yaml line 1): must be one value: groups hold no groups"},
+		"a long key":                           {file: strings.Repeat("a", 1000) + ": 1", wants: "aaa… (c.yaml line 1): there is no such setting; \"whatsappd config print\" shows all"},
+		"a long value":                         {set: "log.level=" + strings.Repeat("a", 5000), wants: "must be debug, info, warn or error, not \"aaa"},
+		"a Slack token of an app":              {set: "slack.token=xapp-1-A0-1", wants: "must be the token of a bot or a user, which begins with xoxb- or xoxp-"},
+		"an address of Slack's as its token":   {set: "slack.token=https://hooks.slack.com/services/T/B/x", wants: "must be the token of a bot or a user"},
+		"a Slack token with a blank":           {set: "slack.token=xoxb-1 2", wants: "must be printable ASCII without blanks"},
 		"a duration of nothing":                {set: "task.retention=0s", wants: "must be a duration above zero"},
 		"a negative duration":                  {set: "task.max_age=-1s", wants: "must be a duration above zero"},
 		"a negative cache":                     {set: "check.cache_positive=-1s", wants: "or 0 to turn it off"},
@@ -136,6 +143,7 @@ func TestMistakesNameKeyPlaceAndForm(t *testing.T) {
 		"an address without port":              {set: "listen=localhost", wants: "must be host:port"},
 		"a port that does not exist":           {set: "listen=:65536", wants: "port from 0 to 65535"},
 		"an empty data directory":              {set: "data_dir=", wants: "must not be empty"},
+		"a data directory for a shell":         {set: "data_dir=~/data", wants: "must not begin with ~"},
 		"half a simulator":                     {set: "simulator.addr=127.0.0.1:1", wants: "must be set together with simulator.root_key"},
 		"a simulator on another machine":       {set: "simulator.addr=192.0.2.1:1", wants: "loopback"},
 		"a root key that is too short":         {set: "simulator.root_key=00ff", wants: "64 hexadecimal digits"},
@@ -181,12 +189,12 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 
 func TestSecretsComeFromFiles(t *testing.T) {
 	t.Parallel()
-	in := files{"/token": goodToken + "\n", "/empty": "\n", "c.yaml": "token_file: /token\n"}
+	in := files{"/token": goodToken + "\n", "/slack": "xoxb-1\r\n", "/empty": "\n", "c.yaml": "token_file: /token\n"}
 
-	cfg, err := loadConfig("", nil, []string{"WHATSAPPD_TOKEN_FILE=/token", "WHATSAPPD_SLACK_TOKEN_FILE=/token"}, in.read)
+	cfg, err := loadConfig("", nil, []string{"WHATSAPPD_TOKEN_FILE=/token", "WHATSAPPD_SLACK_TOKEN_FILE=/slack"}, in.read)
 	require.NoError(t, err)
 	require.Equal(t, []string{goodToken}, cfg.tokens())
-	require.Equal(t, goodToken, string(cfg.Slack.Token))
+	require.Equal(t, "xoxb-1", string(cfg.Slack.Token))
 
 	cfg, err = loadConfig("c.yaml", nil, nil, in.read)
 	require.NoError(t, err)

@@ -131,7 +131,7 @@ func (c *commands) config(term terminal, values map[string]string) (Config, erro
 			set[key] = value
 		}
 	}
-	cfg, err := loadConfig(c.Config, set, term.environ, os.ReadFile)
+	cfg, err := loadConfig(c.Config, set, term.environ, readSetting)
 	if err == nil {
 		_, err = callback.NewGuard(cfg.Callback.Allow, nil) // its list is checked before anything is opened
 	}
