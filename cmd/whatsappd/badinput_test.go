@@ -218,11 +218,14 @@ func TestEveryRowOfTheManualHasItsTest(t *testing.T) {
 			tests.Write(text)
 		}
 	}
-	rows := regexp.MustCompile("(?m)^\\| ([0-9–, ]+) \\|.*`(Test\\w+)` \\|$").FindAllStringSubmatch(readShipped(t, "docs/reliability.md"), -1)
+	rows := regexp.MustCompile("(?m)^\\| ([0-9–, ]+) \\|.*`(Test\\w+)`(?: in `\\w+`)? \\|$").FindAllStringSubmatch(readShipped(t, "docs/reliability.md"), -1)
 	require.NotEmpty(t, rows)
 	for _, row := range rows {
 		_, body, found := strings.Cut(tests.String(), "func "+row[2]+"(t *testing.T)")
 		require.True(t, found, row[2])
+		if !strings.HasPrefix(row[2], "TestBad") {
+			continue // it has no numbers
+		}
 		body, _, _ = strings.Cut(body, "\nfunc Test")
 		for part := range strings.SplitSeq(row[1], ", ") {
 			from, to, isRange := strings.Cut(part, "–")
