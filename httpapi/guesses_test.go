@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,31 @@ func TestManyWrongTokensAreSlowedAndToldOnce(t *testing.T) {
 	require.False(t, late, "another address")
 	late, _ = g.note("192.0.2.7:1000", now.Add(guessSpan))
 	require.False(t, late, "it is forgotten in time")
+}
+
+func TestTheTimeOfARefusalTellsNothingOfTheTokens(t *testing.T) {
+	t.Parallel()
+	known := hashTokens([]string{"token-of-at-least-twenty-characters", "another-token-of-that-many-letters!"})
+	shown := []string{ // all of one length: how long one's own token is, one knows
+		"token-of-at-least-twenty-character!", "another-token-of-that-many-letters?", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "token-of-at-least-twenty-characters",
+	}
+	const rounds = 20_000
+	took := make([][]time.Duration, len(shown))
+	for range rounds {
+		for i, token := range shown { // in turn, so that a busy machine treats all alike
+			begun := time.Now()
+			_, ok := known.match(token)
+			took[i] = append(took[i], time.Since(begun))
+			require.Equal(t, i == 3, ok)
+		}
+	}
+	middle := func(all []time.Duration) time.Duration {
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	for i := range shown {
+		require.InDelta(t, middle(took[2]), middle(took[i]), float64(5*time.Microsecond), shown[i])
+	}
 }
 
 func TestOneAddressIsWhatOneCallerHas(t *testing.T) {

@@ -251,6 +251,20 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	require.Empty(t, Secret("").String())
 }
 
+func TestExamplesAreNoTokens(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{
+		"CHANGE_ME_CHANGE_ME_CHANGE_ME", "please-change-this-token-0001", "replace-me-with-a-long-token", "your-token-goes-here-0123456789", "<your secret of 20 letters>",
+		"insert-your-secret-right-here", "placeholder-placeholder-1", "example-token-0123456789", "aaaaaaaaaaaaaaaaaaaaaaaa", "00000000000000000000000000",
+		"nineteen-characters", goodToken + ",short", goodToken + ",with a blank in its middle",
+	} {
+		require.Error(t, checkTokens(token), token)
+	}
+	for _, token := range []string{goodToken, goodToken + "," + newToken(), "twenty-characters-it", "b7c1e0f29d4a4b8e9f60c1d2e3f4a5b6", " " + goodToken + " , " + newToken() + " "} {
+		require.NoError(t, checkTokens(token), token)
+	}
+}
+
 func TestNewTokensDiffer(t *testing.T) {
 	t.Parallel()
 	a, b := newToken(), newToken()
