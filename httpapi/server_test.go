@@ -93,6 +93,7 @@ func TestARequestWithARightTokenGivesWayToNobody(t *testing.T) {
 	w.address, _, _ = serve(t, w.api.Handler(), time.Second, httpapi.Limits{Connections: 3})
 	answered := make(chan int)
 	go func() {
+		defer close(answered) // also when there is no answer
 		res, _ := w.call("POST", "/ws/check/4915112345678/http://host/", auth)
 		answered <- res.StatusCode
 	}()
