@@ -26,6 +26,7 @@ func kindsOf(f *testing.F, q queries, query string) (kinds []byte) {
 		into[i] = &values[i]
 	}
 	require.NoError(f, rows.Scan(into...))
+	require.NoError(f, rows.Err())
 	for _, value := range values {
 		kind := byte(0)
 		switch value.(type) {

@@ -285,10 +285,18 @@ func TestReadmeNamesEverySetting(t *testing.T) {
 
 // FuzzConfigFile checks that no file makes the reader panic, and that no secret is repeated in an error.
 func FuzzConfigFile(f *testing.F) {
-	f.Add("task:\n  max_age: 1m\n")
-	f.Add("token: short\n? [a]: b\n")
-	f.Add("a: &x {b: *x}\n")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Add("task:\n  max_age: 1m\n", "short")
+	f.Add("token: short\n? [a]: b\n", "with a blank")
+	f.Add("a: &x {b: *x}\n", "\n\x00,placeholder%zz@")
+	f.Fuzz(func(t *testing.T, text, secret string) {
 		_, _ = loadConfig("c.yaml", nil, nil, files{"c.yaml": text}.read)
+		secret = "canary-" + secret
+		set := map[string]string{
+			"token": secret, "slack.token": secret, "callback.secret": "whsec_" + secret, "callback.authorization": secret, "proxy": "http://user:" + secret + "@host",
+		}
+		_, err := loadConfig("", set, []string{"WHATSAPPD_TOKEN=" + secret, "WHATSAPPD_SLACK_TOKEN_FILE=/secret"}, files{"/secret": secret}.read)
+		if err != nil && strings.Contains(err.Error(), "canary-") {
+			t.Fatalf("a secret is repeated: %s", err)
+		}
 	})
 }

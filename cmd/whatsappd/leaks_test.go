@@ -162,15 +162,17 @@ func (w *world) discreet() {
 	}
 }
 
-// texts returns what was written by and to the account, as far as it can be told from other words.
+// texts returns what was written by and to the account, as far as it can be told from other words. A long run has more than can be
+// searched for: of those it is the first ones.
 func (w *world) texts() []string {
+	const most = 100 // of each kind
 	var texts []string
 	ctx := context.WithoutCancel(w.t.Context())
 	if w.daemon != nil {
 		db, err := sql.Open("sqlite3", "file:"+w.settings["WHATSAPPD_DATA_DIR"]+"/ledger.db")
 		require.NoError(w.t, err)
 		defer db.Close()
-		rows, err := db.QueryContext(ctx, `SELECT DISTINCT text FROM task`)
+		rows, err := db.QueryContext(ctx, `SELECT DISTINCT text FROM task LIMIT ?`, most)
 		require.NoError(w.t, err)
 		defer rows.Close()
 		for rows.Next() {
@@ -185,7 +187,7 @@ func (w *world) texts() []string {
 		if err != nil {
 			continue // the simulator was ended
 		}
-		for _, entry := range entries {
+		for _, entry := range entries[:min(len(entries), most)] {
 			texts = append(texts, entry.Text)
 		}
 	}
