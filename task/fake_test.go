@@ -285,6 +285,20 @@ func (l *ledger) Recover(context.Context) (int, error) {
 	return count, nil
 }
 
+func (l *ledger) SetBack(_ context.Context, _ string, by time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.tasks {
+		if t.State == task.Queued || t.State == task.Running {
+			t.Created = t.Created.Add(-by)
+			if !t.NotBefore.IsZero() {
+				t.NotBefore = t.NotBefore.Add(-by)
+			}
+		}
+	}
+	return nil
+}
+
 func (l *ledger) Pace(context.Context, string) (task.PaceState, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

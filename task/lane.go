@@ -160,6 +160,10 @@ func (l *Lane) Run(ctx context.Context) error {
 	running.Go(func() { l.queue(ctx, ClassCheck, l.workChecks) })
 	running.Go(func() { l.follow(ctx) })
 	running.Go(func() { l.every(ctx, time.Hour, "drop old tasks", l.sweep) })
+	clock := newClock(l.opts.Now)
+	running.Go(func() {
+		l.every(ctx, clockTick, "watch the clock", func(ctx context.Context) error { return l.watchClock(ctx, clock) })
+	})
 	running.Go(func() {
 		l.every(ctx, l.opts.DeliveryTimeout/20, "mark unconfirmed messages", l.markOverdue)
 	})

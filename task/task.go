@@ -237,6 +237,9 @@ type Keeper interface {
 	Waiting(ctx context.Context, account string, max int) ([]Task, error)
 	// Recover puts all running tasks back to queued with MaybeSent set for messages: called once at start, before any lane.
 	Recover(ctx context.Context) (int, error)
+	// SetBack moves back, by the clock having been set back so far, when unfinished tasks were accepted and may be worked, when
+	// callbacks are due, and the account's pace.
+	SetBack(ctx context.Context, account string, by time.Duration) error
 	// Pace returns the account's kept pace; the zero value when there is none.
 	Pace(ctx context.Context, account string) (PaceState, error)
 	// KeepPace replaces the account's pace.
