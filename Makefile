@@ -10,6 +10,7 @@ SEED ?= 0
 SOAK ?= 1h
 KILL ?= 5m
 FAULT ?=
+LOAD ?=
 MESSAGES ?= 5000
 SLOW ?= 10000
 TASKS ?= 1000000
@@ -41,16 +42,17 @@ faults: ## kill -9, power cuts, full disks, dead networks and the like, and what
 faults-long: ## the same faults more often and for longer
 	go run ./faults -set long -seed $(SEED) -only "$(FAULT)"
 
-flat: ## what 500 reconnects and $(MESSAGES) messages leave behind, and what a history of 500 MB does to memory: nothing
+flat: ## what 500 reconnects and $(MESSAGES) messages leave behind, and what a history of 500 MB and $(SLOW) slow clients do to memory: nothing
 	cd session && go test -timeout 1h -count 1 -run TestReconnectsLeaveNothingBehind -reconnects 500
 	cd cmd/whatsappd && go test -timeout 12h -count 1 -run TestMessagesLeaveNothingBehind -messages $(MESSAGES)
 	cd cmd/whatsappd && go test -timeout 1h -count 1 -run TestAHistoryAndAQueueFitIntoMemory -history 500 -queued 5000
+	cd cmd/whatsappd && go test -timeout 1h -count 1 -v -run TestSlowClients -slow $(SLOW)
 
 large: ## a ledger of $(TASKS) finished tasks and a tenth of that queued: its start, and what its upkeep costs those who ask meanwhile
 	cd store && go test -timeout 1h -count 1 -v -run TestALargeLedger -tasks $(TASKS)
 
-load: ## $(SLOW) slow clients hold on to the daemon: its memory stays flat and other callers get in
-	cd cmd/whatsappd && go test -timeout 1h -count 1 -v -run TestSlowClients -slow $(SLOW)
+load: ## what the daemon can do on this machine, beside a bare handler; LOAD="-only accept -for 60s" picks and stretches
+	go run ./load $(LOAD)
 
 lint: ## the linters are a module of their own, so that they are not in ours
 	go tool -modfile=tools/go.mod golangci-lint run --allow-serial-runners

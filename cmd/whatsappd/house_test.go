@@ -57,6 +57,7 @@ func house() map[string][]string {
 		"simulator":     {},
 		"interop":       {"simulator"},
 		"faults":        {"simulator"},
+		"load":          {"simulator"},
 		"callback":      {"session", "task"},
 		"notify":        {"session"},
 		"httpapi":       {"errcode", "session", "callback", "task"},
