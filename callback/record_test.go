@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,4 +68,22 @@ func TestACallbackThatIsGoneIsNotKeptAgain(t *testing.T) {
 		s.record(t.Context(), Delivery{ID: "cb_1"}, Attempt{})
 		require.Equal(t, 1, keeper.tries)
 	})
+}
+
+// broken is a transport with a mistake in it.
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) { panic("a mistake") }
+
+func TestAPanicIsOneFailedAttempt(t *testing.T) {
+	t.Parallel()
+	keeper := &fullDisk{}
+	s, err := NewSender(SenderOptions{}, keeper)
+	require.NoError(t, err)
+	s.client.Transport = broken{}
+	s.attempt(t.Context(), Delivery{ID: "cb_1", URL: "http://host/cb", Attempt: 1})
+	require.Len(t, keeper.kept, 1)
+	require.Equal(t, Due, keeper.kept[0].State)
+	require.Contains(t, keeper.kept[0].LastError, "panicked")
+	require.True(t, keeper.kept[0].NextAt.After(time.Now()))
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,7 +195,7 @@ func (s *Sender) release(d Delivery) {
 // attempt delivers once and keeps what came of it.
 func (s *Sender) attempt(ctx context.Context, d Delivery) {
 	begun := s.opts.Now()
-	status, header, err := s.post(ctx, d)
+	status, header, err := s.guarded(ctx, d)
 	if ctx.Err() != nil && status/100 != 2 {
 		return // cut short by the stop: found on its way at the next start, and tried again
 	}
@@ -246,6 +247,20 @@ func (s *Sender) record(ctx context.Context, d Delivery, a Attempt) {
 	}
 	s.log.Log(ctx, level, "callback", "callback", d.ID, "task", string(d.TaskID), "destination", Destination(d.URL),
 		"state", string(d.State), "attempt", d.Attempt, "status", d.LastStatus, "reason", d.LastError)
+}
+
+// errPanicked is the reason of an attempt that met a mistake of ours.
+var errPanicked = errors.New("the attempt panicked: a mistake in the daemon, the log has more")
+
+// guarded is post, and makes a panic the failure of this attempt alone: it is a mistake in the daemon.
+func (s *Sender) guarded(ctx context.Context, d Delivery) (status int, header http.Header, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("an attempt panicked", "callback", d.ID, "cause", cause, "stack", string(debug.Stack()))
+			err = errPanicked
+		}
+	}()
+	return s.post(ctx, d)
 }
 
 // post sends the callback and returns the answer's status and header.
@@ -310,7 +325,7 @@ func reason(err error) string {
 	_, name := errors.AsType[*net.DNSError](err)
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
-	case dialled, name, certificate, errors.Is(err, ErrRefused), errors.Is(err, http.ErrSchemeMismatch):
+	case dialled, name, certificate, errors.Is(err, errPanicked), errors.Is(err, ErrRefused), errors.Is(err, http.ErrSchemeMismatch):
 		return err.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return "the connection was closed before the answer"

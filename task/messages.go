@@ -140,7 +140,7 @@ func (l *Lane) sendNow(ctx context.Context, t Task, now time.Time, seen uint64) 
 // send works one message. Every try sets the pace, also one that failed: WhatsApp counts those too.
 func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	tasks := []Task{t}
-	outcomes := []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)}
+	outcomes := l.guarded(tasks, func() []Outcome { return []Outcome{l.worker.Send(context.WithoutCancel(ctx), t)} })
 	outcomes[0] = l.lookedUp(ctx, t, outcomes[0])
 	if outcomes[0].Once && l.refusedBefore(ctx, t, outcomes[0].Code) {
 		outcomes[0].Final, outcomes[0].Verdict = true, Failure

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func (l *Lane) workControl(ctx context.Context) (time.Time, error) {
 	if ctx.Err() != nil {
 		return time.Time{}, l.putBack(ctx, tasks)
 	}
-	outcomes := []Outcome{l.worker.Control(context.WithoutCancel(ctx), t)}
+	outcomes := l.guarded(tasks, func() []Outcome { return []Outcome{l.worker.Control(context.WithoutCancel(ctx), t)} })
 	l.noteAbsence(ClassControl, seen, tasks, outcomes)
 	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
 }
@@ -76,7 +77,7 @@ func (l *Lane) workChecks(ctx context.Context) (time.Time, error) {
 	if ctx.Err() != nil {
 		return time.Time{}, l.putBack(ctx, tasks)
 	}
-	outcomes := complete(l.worker.Check(context.WithoutCancel(ctx), tasks), len(tasks))
+	outcomes := l.guarded(tasks, func() []Outcome { return complete(l.worker.Check(context.WithoutCancel(ctx), tasks), len(tasks)) })
 	l.batch.learn(outcomes)
 	l.noteAbsence(ClassCheck, seen, tasks, outcomes)
 	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
@@ -105,6 +106,25 @@ func (l *Lane) weedOut(ctx context.Context, claimed []Task) (tasks []Task, err e
 		tasks = append(tasks, t)
 	}
 	return tasks, l.settle(ctx, record{ends: ends})
+}
+
+// guarded makes a panic of the worker the failure of this attempt alone: it is a mistake in the daemon, and nobody knows how far
+// the attempt came.
+func (l *Lane) guarded(tasks []Task, attempt func() []Outcome) (outcomes []Outcome) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		l.log.Error("an attempt panicked", "tasks", len(tasks), "first", string(tasks[0].ID), "cause", cause, "stack", string(debug.Stack()))
+		outcomes = nil
+		for range tasks {
+			outcome := Later(codeNoOutcome, "the attempt panicked: a mistake in the daemon, the log has more", 0)
+			outcome.Uncertain = true
+			outcomes = append(outcomes, outcome)
+		}
+	}()
+	return attempt()
 }
 
 // complete makes as many outcomes as there are tasks: no task is forgotten because the worker said nothing about it.
