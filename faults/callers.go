@@ -46,6 +46,7 @@ func (w *world) plainAddress() string { return strings.TrimPrefix(w.address(), "
 func slowCallers(t *trial) {
 	const slow = 500
 	w := paired(t)
+	alone := w.callsTake(3 * time.Second)
 	var group sync.WaitGroup
 	lasted := make([]time.Duration, slow)
 	for i := range slow {
@@ -76,19 +77,24 @@ func slowCallers(t *trial) {
 		})
 	}
 	t.pause(time.Second)
-	w.answers = nil
-	for begun := time.Now(); time.Since(begun) < 5*time.Second; t.pause(10 * time.Millisecond) {
-		_, err := w.ask(t.ctx, w.checkOf(contact(0)))
-		t.must(err, "hand over a check beside slow callers")
-	}
-	p99 := percentile(w.answers, 99)
+	p99 := w.callsTake(5 * time.Second)
 	group.Wait()
 	_, longest := times(lasted)
-	t.note("slow ones were closed within %.1f s; 99 of 100 others were answered within %d ms", longest.Seconds(), p99.Milliseconds())
+	t.note("slow ones were closed within %.1f s; 99 of 100 others were answered within %d ms, without them %d ms", longest.Seconds(), p99.Milliseconds(), alone.Milliseconds())
 	t.check(longest <= 11*time.Second, "a slow caller was let be for %s", longest)
-	t.check(p99 <= 100*time.Millisecond, "99 of 100 others were answered within %s only", p99)
+	t.check(p99 <= max(100*time.Millisecond, 2*alone), "99 of 100 others were answered within %s, without slow ones within %s", p99, alone)
 	t.result.Cycles = slow
 	w.reckon()
+}
+
+// callsTake hands over checks one after the other and returns within what time 99 of 100 were answered.
+func (w *world) callsTake(lasts time.Duration) time.Duration {
+	w.answers = nil
+	for begun := time.Now(); time.Since(begun) < lasts; w.pause(10 * time.Millisecond) {
+		_, err := w.ask(w.ctx, w.checkOf(contact(0)))
+		w.must(err, "hand over a check")
+	}
+	return percentile(w.answers, 99)
 }
 
 // hastyCallers are gone before they have their answer. Their task is there, whole, or it is not.

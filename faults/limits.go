@@ -11,7 +11,7 @@ import (
 
 // littleMemory gives the daemon 64 MiB, thousands of messages that wait, and a history of 30 MB. It is not killed for memory.
 func littleMemory(t *trial) {
-	tasks := 1000
+	tasks := 500
 	if t.long {
 		tasks = 5000
 	}

@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.set, "set", "quick", "quick or long")
 	flag.Uint64Var(&o.seed, "seed", 0, "the same seed kills and cuts at the same moments; 0 takes a new one")
 	flag.StringVar(&o.only, "only", "", "faults to run, such as F5 or F5,F8; empty for all of the set")
-	flag.IntVar(&o.parallel, "parallel", 4, "how many faults run side by side")
+	flag.IntVar(&o.parallel, "parallel", 6, "how many faults run side by side; most of them wait most of the time")
 	flag.StringVar(&o.binary, "binary", "", "the daemon; empty builds it")
 	flag.StringVar(&o.trial, "trial", "", "for the program itself: run this fault here")
 	flag.Parse()

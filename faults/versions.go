@@ -13,10 +13,13 @@ import (
 	"whatsappd/simulator"
 )
 
-// upgrade starts the daemon on a ledger of the first release with a thousand messages that wait: all are sent. Then the ledger
+// upgrade starts the daemon on a ledger of the first release with many messages that wait: all are sent. Then the ledger
 // is made one of a newer release: the start is refused in one line, and nothing is changed.
 func upgrade(t *trial) {
-	const tasks = 1000
+	tasks := 300
+	if t.long {
+		tasks = 1000
+	}
 	w := paired(t)
 	w.daemon.kill()
 	old := oldLedger(w, 1, tasks)
