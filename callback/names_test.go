@@ -159,7 +159,7 @@ func post(t *testing.T, guard *Guard, url string) error {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
 	require.NoError(t, err)
 	require.NoError(t, guard.CheckText(req.URL), "the text shows nothing")
-	client := newClient(guard, 20*time.Second)
+	client := newClient(guard, time.Minute)
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
@@ -400,7 +400,7 @@ func TestRedirectsLeadNowhere(t *testing.T) {
 		}))
 		guard, err := NewGuard([]string{"127.0.0.1"}, func() []netip.AddrPort { return nil })
 		require.NoError(t, err)
-		res, err := newClient(guard, 10*time.Second).Post(server.URL, "application/json", nil)
+		res, err := newClient(guard, time.Minute).Post(server.URL, "application/json", nil)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, status, res.StatusCode)
@@ -414,8 +414,9 @@ func TestCertificatesAreAlwaysVerifiedAndNoProxyIsAsked(t *testing.T) {
 	t.Parallel()
 	guard, err := NewGuard([]string{"127.0.0.1", "localhost"}, func() []netip.AddrPort { return nil })
 	require.NoError(t, err)
-	client := newClient(guard, 10*time.Second)
+	client := newClient(guard, time.Minute)
 	transport := client.Transport.(*http.Transport)
+	transport.TLSHandshakeTimeout = time.Minute // on a busy machine
 	require.Nil(t, transport.Proxy, "a proxy would look names up itself, past the guard")
 	require.Nil(t, transport.DialTLSContext, "all dials go through the guard")
 	require.Nil(t, client.Jar)

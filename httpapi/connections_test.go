@@ -243,7 +243,7 @@ func TestSlowClientsAreClosedAndHarmNobody(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("%d calls beside 500 slow clients: p50 %s, p99 %s; the last slow one was closed after %s",
 		len(took), took[len(took)/2], took[len(took)*99/100], time.Duration(longest.Load()))
-	require.Less(t, took[len(took)*99/100], 2*time.Second)
+	require.Less(t, took[len(took)*99/100], 5*time.Second, "on a busy machine")
 	require.Less(t, time.Duration(longest.Load()), header+20*time.Second, "on a busy machine")
 }
 
