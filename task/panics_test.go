@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,16 +12,17 @@ import (
 
 func TestAPanicOfTheWorkerIsOneFailedAttempt(t *testing.T) {
 	t.Parallel()
-	panics := true
+	var panics atomic.Bool
+	panics.Store(true)
 	play(t, func(_ *task.Options, h *hands) {
 		h.send = func(one task.Task) task.Outcome {
-			if panics && one.Number == "1" {
+			if panics.Load() && one.Number == "1" {
 				panic("a mistake")
 			}
 			return task.Succeed(task.Yes)
 		}
 		h.check = func([]task.Task) []task.Outcome {
-			if panics {
+			if panics.Load() {
 				panic("a mistake")
 			}
 			return []task.Outcome{task.Succeed(task.Yes)}
@@ -34,12 +36,12 @@ func TestAPanicOfTheWorkerIsOneFailedAttempt(t *testing.T) {
 			require.Equal(t, "no_outcome", s.ledger.get(id).Code)
 		}
 		require.True(t, s.ledger.get(broken).MaybeSent, "nobody knows how far it came")
-		panics = false
+		panics.Store(false)
 		s.pass(10 * time.Second)
 		require.Equal(t, task.Done, s.ledger.get(broken).State)
 		require.Equal(t, task.Done, s.ledger.get(check).State)
 
-		panics = true
+		panics.Store(true)
 		broken = s.message("1")
 		s.pass(15 * time.Minute)
 		require.Equal(t, task.Failed, s.ledger.get(broken).State)
