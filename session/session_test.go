@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,13 +134,28 @@ func TestALogOutByThePhoneIsKeptAndStartsARound(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.opts.PairingAuto = true
+	var ahead atomic.Int64 // of the account's clock
+	w.opts.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	w.pair()
+	_, err := w.send(bea, "before")
+	require.NoError(t, err)
+	var devices []int // of the library, whenever the end is kept
+	w.keeper.onKeep(func(facts session.Facts) {
+		if facts.EndReason == session.CodeLoggedOut {
+			devices = append(devices, w.rows("whatsmeow_device"))
+		}
+	})
+	ahead.Store(int64(12 * time.Second))
 	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
 	w.waitCode(2)
 	facts, err := w.keeper.Facts(t.Context(), "")
 	require.NoError(t, err)
 	require.Equal(t, session.LoggedOut, facts.EndState)
 	require.Equal(t, session.CodeLoggedOut, facts.EndReason)
+	require.Regexp(t, `^the phone or WhatsApp removed this device; it was online for 1[2-9]s; last deeds: .*a send 1[2-9]s before`, facts.EndDetail)
+	require.WithinDuration(t, w.opts.Now(), facts.EndedAt, patience)
+	require.NotEmpty(t, devices)
+	require.Equal(t, 1, devices[0], "the reason is kept before the library deletes the device")
 	require.Equal(t, session.Number(ana), facts.Number)
 	require.False(t, facts.ByUs)
 	w.scan(ana)

@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +69,8 @@ func TestALinkThatIsMadeAgainAndAgainNeedsAPerson(t *testing.T) {
 	w := newWorld(t)
 	w.opts.PairingAuto = true
 	w.opts.Timing.TaskRoundPause = time.Nanosecond
+	var log strings.Builder
+	w.opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.pair()
 	for links := 2; links <= 4; links++ {
 		require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
@@ -82,4 +86,7 @@ func TestALinkThatIsMadeAgainAndAgainNeedsAPerson(t *testing.T) {
 	require.NoError(t, err, "a person may")
 	w.scan(ana)
 	require.Equal(t, 5, w.account.Pairing().Round)
+	w.halt() // nobody writes to the log any more
+	require.Equal(t, 1, strings.Count(log.String(), "linked many times within a day; a person asks for another pairing round"), "the override is logged: %s", &log)
+	require.Contains(t, log.String(), "links=4")
 }

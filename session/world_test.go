@@ -241,6 +241,7 @@ func (w *world) isCalm() {
 type keeper struct {
 	mu      sync.Mutex
 	facts   session.Facts
+	keeps   func(session.Facts) // told of facts before they are kept; nil for nobody
 	answers map[session.Number]session.Checked
 }
 
@@ -287,6 +288,16 @@ func (k *keeper) Facts(context.Context, session.AccountID) (session.Facts, error
 func (k *keeper) KeepFacts(_ context.Context, _ session.AccountID, facts session.Facts) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.keeps != nil {
+		k.keeps(facts)
+	}
 	k.facts = facts
 	return nil
+}
+
+// onKeep has somebody told of facts before they are kept.
+func (k *keeper) onKeep(keeps func(session.Facts)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keeps = keeps
 }
