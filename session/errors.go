@@ -16,6 +16,7 @@ import (
 // What a call meets on an account that is, or is not, linked to a phone.
 var (
 	ErrNotPaired     = errors.New("the account is not paired")
+	ErrKeys          = errors.New("the keys of the linked device cannot be read") // Open's; only a new link helps
 	ErrAlreadyPaired = errors.New("the account is paired already")
 
 	errStopped = errors.New("the account has stopped")

@@ -52,7 +52,7 @@ const recordPatience = 5 * time.Second
 func (a *Account) loadLink(ctx context.Context) (*link, error) {
 	devices, err := a.container.GetAllDevices(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the linked device: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
 	}
 	if len(devices) == 0 {
 		return nil, nil

@@ -123,7 +123,11 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 	if cfg.Simulator.Addr != "" {
 		options.Simulator = &session.Simulator{Addr: cfg.Simulator.Addr, RootKey: cfg.Simulator.RootKey}
 	}
-	return session.Open(ctx, options)
+	account, err := session.Open(ctx, options)
+	if errors.Is(err, session.ErrKeys) {
+		err = fmt.Errorf("%w; to log in anew, move whatsapp.db out of %s: tasks are kept apart from it", err, cfg.DataDir)
+	}
+	return account, err
 }
 
 // observe hands one event of the account to everybody concerned.
