@@ -51,6 +51,9 @@ func secretsOf(settings map[string]string) []string {
 // leaks names what a text gives away of these words, in any of the forms in which they come into a text.
 func leaks(text string, words []string) (found []string) {
 	for _, word := range words {
+		if len(word) > len(text) {
+			continue // no form is shorter, and some words are long
+		}
 		quoted, _ := json.Marshal(word) // a string has no error
 		for _, form := range []string{word, strings.Trim(string(quoted), `"`), url.PathEscape(word), url.QueryEscape(word), fmt.Sprintf("%q", word)} {
 			if at := strings.Index(text, form); at >= 0 {
