@@ -151,10 +151,11 @@ func (db *DB) Release(ctx context.Context, account, reason string, now time.Time
 	return nil
 }
 
+const waiting = `SELECT ` + taskColumns + due + ` ORDER BY seq LIMIT ?`
+
 // Waiting implements task.Keeper.
-func (db *DB) Waiting(ctx context.Context, account string, limit int) ([]task.Task, error) {
-	tasks, err := queryTasks(ctx, db.reads, `SELECT `+taskColumns+` FROM task
-		WHERE state = 'queued' AND account = ? ORDER BY seq LIMIT ?`, account, limit)
+func (db *DB) Waiting(ctx context.Context, account string, class task.Class, limit int) ([]task.Task, error) {
+	tasks, err := queryTasks(ctx, db.reads, waiting, account, kept(class), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list waiting tasks: %w", err)
 	}

@@ -267,21 +267,29 @@ func testRead(t *testing.T, open opener) {
 		require.Equal(t, map[task.State]int{task.Failed: 1, task.Running: 1, task.Queued: 1}, counts)
 	})
 
-	t.Run("waiting tasks come oldest first, of all classes", func(t *testing.T) {
+	t.Run("waiting tasks of a class come oldest first", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		running := s.message("15550100101")
-		want := []task.ID{
-			s.message("15550100101"), s.accept(task.New{Kind: task.Check, Number: "15550100101"}), s.accept(task.New{Kind: task.Login}),
-		}
+		messages := []task.ID{s.message("15550100101"), s.message("15550100102")}
+		check := s.accept(task.New{Kind: task.Check, Number: "15550100101"})
+		login := s.accept(task.New{Kind: task.Login})
 		s.accept(task.New{Account: "second", Kind: task.Check, Number: "15550100101"})
 		require.Equal(t, running, s.claimOne().ID)
-		got, err := s.tasks.Waiting(t.Context(), account, 10)
-		require.NoError(t, err)
-		require.Equal(t, want, ids(got))
-		got, err = s.tasks.Waiting(t.Context(), account, 2)
-		require.NoError(t, err)
-		require.Equal(t, want[:2], ids(got))
+		for _, c := range []struct {
+			class task.Class
+			most  int
+			want  []task.ID
+		}{
+			{task.ClassMessage, 10, messages},
+			{task.ClassMessage, 1, messages[:1]},
+			{task.ClassCheck, 1, []task.ID{check}},
+			{task.ClassControl, 1, []task.ID{login}},
+		} {
+			got, err := s.tasks.Waiting(t.Context(), account, c.class, c.most)
+			require.NoError(t, err)
+			require.Equal(t, c.want, ids(got))
+		}
 	})
 }
 

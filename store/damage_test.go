@@ -108,7 +108,7 @@ func survive(t *testing.T, damaged files, what string) (refused error) {
 	_, _ = db.Counts(t.Context())
 	_, _ = db.Deliveries(t.Context(), callback.Due, "", 100)
 	_, _ = db.Facts(t.Context(), session.DefaultAccount)
-	waiting, _ := db.Waiting(t.Context(), account, 100)
+	waiting, _ := db.Waiting(t.Context(), account, task.ClassMessage, 100)
 	claimed, _ := db.Claim(t.Context(), account, task.ClassMessage, time.Now(), 1)
 	for _, got := range append(waiting, claimed...) {
 		if got.Damaged == "" {

@@ -26,6 +26,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"claim messages":  {claim(task.ClassMessage), 4, []string{"task_lane", "task_running", "task_chat"}},
 		"claim warm":      {claim(task.ClassWarm), 4, []string{"task_lane", "task_running", "task_chat"}},
 		"next warm":       {`SELECT min(not_before)` + workable(task.ClassWarm), 2, []string{"task_lane", "task_chat"}},
+		"waiting":         {waiting, 3, []string{"task_lane"}},
 		"release":         {releaseTasks, 3, []string{"task_lane"}},
 		"let one go on":   {releaseChat, 3, []string{"task_chat (contact=?)"}},
 		"contact":         {oneContact, 2, []string{"SEARCH contact_number USING PRIMARY KEY (account=? AND number=?)", "SEARCH contact USING INDEX sqlite_autoindex_contact_3 (account=? AND lid=?)", "SEARCH h USING PRIMARY KEY (contact=?)", "SEARCH o USING PRIMARY KEY (contact=?)"}},

@@ -17,10 +17,13 @@ const (
 	codeNoOutcome      = "no_outcome"        // the worker said nothing about the task
 )
 
+// waitingMost is how many waiting tasks of a class are looked at in one go.
+const waitingMost = 200
+
 // away ends the queued tasks of a class that an absent account leaves no hope for, notes on the first of the others why they
 // wait, and says when the next one has waited long enough.
 func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code, own string) (time.Time, error) {
-	waiting, more, err := l.waiting(ctx, class)
+	waiting, err := l.keeper.Waiting(ctx, l.opts.Account, class, waitingMost)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -43,7 +46,7 @@ func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code,
 	if err := l.settle(ctx, record{ends: ends}); err != nil {
 		return time.Time{}, err
 	}
-	if more && len(ends) > 0 {
+	if len(waiting) == waitingMost && len(ends) > 0 { // there may be more
 		return time.Time{}, nil
 	}
 	return next, l.annotate(ctx, class, left, code)
@@ -127,25 +130,6 @@ func (l *Lane) waited(t Task, until time.Time) time.Duration {
 		until = turn
 	}
 	return t.Waited + max(0, until.Sub(latest(t.Created, t.NotBefore)))
-}
-
-// waiting returns the oldest queued tasks of a class, and whether there may be more. It looks further until it finds some:
-// the other classes may be in front.
-func (l *Lane) waiting(ctx context.Context, class Class) (tasks []Task, more bool, err error) {
-	for most := 200; ; most *= 8 {
-		all, err := l.keeper.Waiting(ctx, l.opts.Account, most)
-		if err != nil {
-			return nil, false, err
-		}
-		for _, t := range all {
-			if t.Kind.Class() == class {
-				tasks = append(tasks, t)
-			}
-		}
-		if more = len(all) == most; len(tasks) > 0 || !more {
-			return tasks, more, nil
-		}
-	}
 }
 
 // annotate writes at the tasks that are next in line why they wait, once for each reason. The keeper writes reasons only

@@ -228,13 +228,13 @@ func (l *ledger) Confirm(_ context.Context, c task.Confirmation) (count int, que
 	return count, queued, l.failing
 }
 
-func (l *ledger) Waiting(_ context.Context, _ string, most int) ([]task.Task, error) {
+func (l *ledger) Waiting(_ context.Context, _ string, class task.Class, most int) ([]task.Task, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var waiting []task.Task
 	for _, t := range l.tasks {
 		t.Cold = l.stranger(t)
-		if t.State == task.Queued && len(waiting) < most {
+		if t.State == task.Queued && t.Kind.Class() == class && len(waiting) < most {
 			waiting = append(waiting, *t)
 		}
 	}

@@ -199,7 +199,7 @@ func (l *Lane) pickUp(ctx context.Context) error {
 	if l.opts.Pace.Off {
 		return nil
 	}
-	waiting, _, err := l.waiting(ctx, ClassMessage)
+	waiting, err := l.keeper.Waiting(ctx, l.opts.Account, ClassMessage, waitingMost)
 	if err != nil {
 		return fmt.Errorf("read what waits: %w", err)
 	}

@@ -233,8 +233,8 @@ type Keeper interface {
 	Requeue(ctx context.Context, tasks []Task) error
 	// Release makes queued messages that wait for a reason due now. What they did not wait after all is taken off Waited.
 	Release(ctx context.Context, account, reason string, now time.Time) error
-	// Waiting returns the queued tasks of an account, oldest first, at most max: for ending all that cannot be performed.
-	Waiting(ctx context.Context, account string, max int) ([]Task, error)
+	// Waiting returns the queued tasks of a class, oldest first, at most max: for ending all that cannot be performed.
+	Waiting(ctx context.Context, account string, class Class, max int) ([]Task, error)
 	// Recover puts all running tasks back to queued with MaybeSent set for messages: called once at start, before any lane.
 	Recover(ctx context.Context) (int, error)
 	// SetBack moves back, by the clock having been set back so far, when unfinished tasks were accepted and may be worked, when
