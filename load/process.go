@@ -101,6 +101,16 @@ func (p *process) failed(what string) error {
 	return fmt.Errorf("%s %s:\n%s", p.name, what, strings.Join(p.lines[max(0, len(p.lines)-20):], "\n"))
 }
 
+// alive reports whether the process has not ended.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
 // stop asks the process to end and returns how long it took; another exit code than 0 is an error.
 func (p *process) stop() (time.Duration, error) {
 	begun := time.Now()

@@ -131,8 +131,14 @@ func (w *world) serve(ctx context.Context) (took time.Duration, err error) {
 	if w.address, err = w.daemon.prints(listening); err != nil {
 		return 0, err
 	}
-	err = w.until(ctx, "the daemon is healthy", func() bool { return w.get(ctx, "/healthz", nil) == nil })
-	return time.Since(w.daemon.begun), err
+	for w.get(ctx, "/healthz", nil) != nil && err == nil && w.daemon.alive() {
+		err = pause(ctx, time.Millisecond)
+	}
+	took = time.Since(w.daemon.begun)
+	if err == nil && !w.daemon.alive() {
+		err = w.daemon.failed("ended")
+	}
+	return took, err
 }
 
 // close ends everything.
@@ -201,7 +207,7 @@ func (w *world) until(ctx context.Context, what string, holds func() bool) error
 		if time.Since(begun) > patience {
 			return w.daemon.failed("had " + patience.String() + " until " + what)
 		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
