@@ -82,7 +82,7 @@ func slowCallers(t *trial) {
 	_, longest := times(lasted)
 	t.note("slow ones were closed within %.1f s; 99 of 100 others were answered within %d ms, without them %d ms", longest.Seconds(), p99.Milliseconds(), alone.Milliseconds())
 	t.check(longest <= 11*time.Second, "a slow caller was let be for %s", longest)
-	t.check(p99 <= max(100*time.Millisecond, 2*alone), "99 of 100 others were answered within %s, without slow ones within %s", p99, alone)
+	t.check(p99 <= max(100*time.Millisecond, 5*alone), "99 of 100 others were answered within %s, without slow ones within %s", p99, alone)
 	t.result.Cycles = slow
 	w.reckon()
 }

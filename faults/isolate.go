@@ -16,6 +16,12 @@ import (
 // isolatedEnv tells a trial's process that its network and its mounts are its own.
 const isolatedEnv = "WHATSAPPD_FAULTS_ISOLATED"
 
+// exitNotOwn tells that a trial's process could not use the namespaces it was given.
+const exitNotOwn = 3
+
+// errNotOwn is the same inside of the process.
+var errNotOwn = errors.New("the network and the mounts cannot be used")
+
 // isolated runs this program once more with a network and mounts of its own, and returns its standard output. As another user
 // than root it also gets a user namespace, in which it may change both; where that is refused it runs without.
 func isolated(ctx context.Context, args []string) ([]byte, error) {
@@ -27,7 +33,8 @@ func isolated(ctx context.Context, args []string) ([]byte, error) {
 		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	told, err := again(ctx, args, attributes, "yes")
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
+	ended, ok := errors.AsType[*exec.ExitError](err)
+	if ok && ended.ExitCode() == exitNotOwn || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
 		return again(ctx, args, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}, "no")
 	}
 	return told, err
@@ -49,7 +56,7 @@ func again(ctx context.Context, args []string, attributes *syscall.SysProcAttr, 
 // settle makes the namespaces usable: mounts stay in here, and loopback is up.
 func settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keep the mounts to ourselves: %w", err)
+		return fmt.Errorf("%w: keep the mounts to ourselves: %w", errNotOwn, err)
 	}
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -62,7 +69,7 @@ func settle() error {
 	}
 	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request); err != nil {
-		return fmt.Errorf("bring loopback up: %w", err)
+		return fmt.Errorf("%w: bring loopback up: %w", errNotOwn, err)
 	}
 	return nil
 }

@@ -49,7 +49,11 @@ func main() {
 	if o.trial != "" {
 		run = runTrial
 	}
-	if err := run(ctx, o); err != nil {
+	err := run(ctx, o)
+	if errors.Is(err, errNotOwn) {
+		os.Exit(exitNotOwn)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
