@@ -232,7 +232,7 @@ func rebinding(t *trial) {
 func deadReceiver(t *trial) {
 	dead, others := 1000, 100
 	if t.long {
-		dead, others = 10000, 1000
+		dead, others = 10000, 500
 	}
 	silent, _ := t.listen("127.0.0.1:0", func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	w := newWorld(t)
@@ -242,15 +242,13 @@ func deadReceiver(t *trial) {
 	first, err := w.ask(t.ctx, w.checkOf(contact(0))) // later ones are answered from memory
 	t.must(err, "hand over a check")
 	t.eventually("the first check is done", func() bool { return len(w.hook.about(first.id)) > 0 })
-	ask := func(count int, elsewhere bool) error {
+	ask := func(count int) error {
 		errs := make(chan error, 16)
 		for i := range cap(errs) {
 			go func() {
 				for n := i; n < count; n += cap(errs) {
 					a := w.checkOf(contact(0))
-					if a.elsewhere = elsewhere; elsewhere {
-						a.returnURL = "http://" + silent + "/cb"
-					}
+					a.returnURL, a.elsewhere = "http://"+silent+"/cb", true
 					if _, err := w.ask(t.ctx, a); err != nil {
 						errs <- err
 						return
@@ -266,8 +264,13 @@ func deadReceiver(t *trial) {
 		}
 		return nil
 	}
-	t.must(ask(dead, true), "hand over checks for the dead receiver")
-	t.must(ask(others, false), "hand over checks for the others")
+	t.must(ask(dead), "hand over checks for the dead receiver")
+	t.eventually("all of them are due", func() bool { return w.metric(`whatsappd_tasks{state="done"}`) >= float64(dead) })
+	for range others {
+		_, err := w.ask(t.ctx, w.checkOf(contact(0)))
+		t.must(err, "hand over a check for another receiver")
+		t.pause(20 * time.Millisecond)
+	}
 	t.eventually("the others are told", func() bool {
 		w.hook.mu.Lock()
 		defer w.hook.mu.Unlock()

@@ -70,9 +70,11 @@ func loggedOut(t *trial) {
 	if t.long {
 		tasks = 1000
 	}
-	for range t.cycles {
-		w := paired(t)
-		w.settings["WHATSAPPD_PAIRING_AUTO"] = "true"
+	for i := range t.cycles {
+		w := newWorld(t)
+		w.settings["WHATSAPPD_DATA_DIR"] += fmt.Sprint(i)
+		w.serve()
+		w.pair()
 		w.faults(simulator.Fault{At: "connect", Do: "drop"})
 		w.must(w.sim.Kick(t.ctx, owner, simulator.KickDrop), "cut the connection")
 		t.eventually("the connection is gone", func() bool { return w.status().State != "online" })
