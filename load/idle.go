@@ -81,6 +81,10 @@ func idle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	own, err := w.daemon.memory("RssAnon")
+	if err != nil {
+		return err
+	}
 	handles, err := w.daemon.handles()
 	if err != nil {
 		return err
@@ -89,7 +93,7 @@ func idle(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.tell("idle: RSS", mib(memory), "", "<= 40 MiB")
+	b.tell("idle: RSS", mib(memory)+", "+mib(own)+" without the pages of files", "", "<= 40 MiB")
 	b.tell("  CPU", fmt.Sprintf("%.2f %%", 100*(after-before).Seconds()/b.span.Seconds()), "", "<= 0.5 %")
 	b.tell("  handles", fmt.Sprint(handles), "", "<= 20")
 	b.tell("  goroutines", fmt.Sprintf("%.0f", goroutines), "", "<= 60")
