@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -64,19 +65,25 @@ func TestAnOutdatedDaemonWaitsForANewerOne(t *testing.T) {
 	require.Equal(t, "library", w.status().Scope)
 
 	connections := w.counters().Connections
-	waits := w.ws("message", contact(1), "when there is a newer version")
-	var task httpapi.TaskAnswer
-	w.eventually("the task waits", func() bool { // it is taken for a moment when the reason is noted
-		task = httpapi.TaskAnswer{}
-		w.get("/v1/tasks/"+waits, &task)
-		return task.State == "queued"
-	})
+	waits := []string{w.ws("check", contact(1))}
+	for n := range 10 {
+		waits = append(waits, w.ws("message", contact(1), fmt.Sprint("when there is a newer version ", n)))
+	}
+	for _, id := range waits {
+		w.eventually("the task waits", func() bool { return w.task(id).State == "queued" }) // it is taken for a moment when the reason is noted
+	}
 	require.Equal(t, connections, w.counters().Connections, "no further dial")
+	slack.wantsText("protocol library is of 20")
 	require.Equal(t, 1, slack.count("no longer accepts this version"))
+	require.Empty(t, w.hook.all(), "nothing has ended")
 
 	w.daemon.stop()
 	w.serve() // the newer one
-	w.hook.result(waits, "True")
+	for _, id := range waits {
+		w.hook.result(id, "True")
+	}
+	require.Len(t, w.inbox(contact(1), 10), 10)
+	require.Equal(t, 1, slack.count("no longer accepts this version"), "told once")
 }
 
 func TestALogOutByThePhoneIsToldOnceAndMakesNoCodesUnasked(t *testing.T) {

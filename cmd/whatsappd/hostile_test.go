@@ -187,7 +187,7 @@ func (w *world) ledger(ctx context.Context) []told {
 	require.NoError(w.t, err)
 	defer db.Close()
 	rows, err := db.QueryContext(ctx, `SELECT id,
-		coalesce(nullif(number, ''), (SELECT phone FROM contact AS c WHERE c.id = task.contact), ''), message_id, state, verdict
+		coalesce(nullif(canonical, ''), nullif(number, ''), (SELECT phone FROM contact AS c WHERE c.id = task.contact), ''), message_id, state, verdict
 		FROM task WHERE kind = 'message'`)
 	require.NoError(w.t, err)
 	defer rows.Close()

@@ -9,6 +9,40 @@ import (
 	"whatsappd/simulator"
 )
 
+func TestARepeatedMessageKeepsItsIDAndIsShownOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault string // what WhatsApp does in place of its answer, once it has the message
+		kill  bool   // the daemon is killed before it gives up waiting
+	}{
+		"the connection is cut in place of the answer": {fault: "drop-after"},
+		"the daemon is killed before the answer":       {fault: "no-ack", kill: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := calmWorld(t, 1)
+			w.serve()
+			w.pair()
+			require.NoError(t, w.sim.SetBehaviour(t.Context(), contact(1), simulator.Behaviour{Receipts: "none"})) // which would end the task
+			w.faults(simulator.Fault{At: "message", Do: c.fault, Peer: contact(1), Times: 1})
+			id := w.ws("message", contact(1), "hello")
+			before := w.inbox(contact(1), 1)[0].ID
+			if c.kill {
+				require.Equal(t, before, w.task(id).MessageID, "the ID is kept before the first try")
+				w.daemon.kill()
+				w.serve()
+			}
+			w.hook.result(id, "True")
+			require.Equal(t, before, w.task(id).MessageID)
+			inbox := w.inbox(contact(1), 1)
+			require.Len(t, inbox, 1)
+			require.Equal(t, before, inbox[0].ID)
+			require.Equal(t, 2, w.counters().Messages)
+			require.Equal(t, 1, w.counters().DuplicateIDs, "the same ID again")
+		})
+	}
+}
+
 func TestAReceiptAfterAKillResolvesWhatNobodyAcked(t *testing.T) {
 	t.Parallel()
 	w := calmWorld(t, 1)
