@@ -170,6 +170,7 @@ func (o *owner) dial(ctx context.Context) {
 	o.dialled = o.now()
 	o.failures++
 	o.a.library.parting() // what was said on the last connection
+	o.a.library.deaf()
 	o.a.tally.count(func(c *Counts) { c.Dials++ })
 	o.connect(ctx, o.link, o.afterDial(o.link))
 }
@@ -203,6 +204,9 @@ func (o *owner) loggedIn(ctx context.Context) {
 		o.early = true
 		return
 	case o.phase != loggingIn || !o.link.wire.IsConnected():
+		return
+	case o.a.library.deaf():
+		o.reset(ctx, CodeConnectionSilent, "WhatsApp did not agree to send messages on this connection")
 		return
 	}
 	o.phase, o.trouble = up, ending{}

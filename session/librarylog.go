@@ -27,10 +27,11 @@ type libraryLog struct {
 	roundTrip  atomic.Int64 // nanoseconds between the last ping and its answer
 	parted     atomic.Int64 // the number of the last stream error or failure; 0 for none
 
-	mu     sync.Mutex
-	pingID string
-	pinged time.Time
-	send   passage // of the message that is being sent
+	mu       sync.Mutex
+	pingID   string
+	pinged   time.Time
+	activeID string  // of the request for messages and receipts, until WhatsApp granted it
+	send     passage // of the message that is being sent
 }
 
 // passage is when a message passed the connection.
@@ -88,6 +89,16 @@ func (l *libraryLog) answered() time.Time {
 // parting returns the number with which WhatsApp ended the connection, 0 for none, and forgets it.
 func (l *libraryLog) parting() int { return int(l.parted.Swap(0)) }
 
+// deaf tells whether WhatsApp did not grant the request to be sent messages and receipts, which every client makes after its
+// login. The library goes on without. It forgets the request.
+func (l *libraryLog) deaf() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	asked := l.activeID != ""
+	l.activeID = ""
+	return asked
+}
+
 // sent sees a stanza leave.
 func (l *libraryLog) sent(node *waBinary.Node) {
 	id, _ := node.Attrs["id"].(string)
@@ -96,6 +107,8 @@ func (l *libraryLog) sent(node *waBinary.Node) {
 	switch {
 	case node.Tag == "iq" && node.Attrs["xmlns"] == "w:p":
 		l.pingID, l.pinged = id, l.now()
+	case node.Tag == "iq" && node.Attrs["xmlns"] == "passive":
+		l.activeID = id
 	case node.Tag == "message" && id != "" && id == string(l.send.id):
 		l.send.written = l.now()
 	}
@@ -121,6 +134,8 @@ func (l *libraryLog) received(node *waBinary.Node) {
 	case node.Tag == "iq" && id != "" && id == l.pingID:
 		l.roundTrip.Store(int64(now.Sub(l.pinged)))
 		l.pingID = ""
+	case node.Tag == "iq" && id != "" && id == l.activeID && node.Attrs["type"] == "result":
+		l.activeID = ""
 	case node.Tag == "ack" && id != "" && id == string(l.send.id):
 		l.send.acked = now
 	}

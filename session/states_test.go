@@ -146,3 +146,15 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 		})
 	}
 }
+
+func TestAConnectionOnWhichNothingWouldComeIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:passive", Do: "error", Code: 503, Account: ana, Times: 2})
+	require.NoError(t, err)
+	w.pair() // waits for the state online
+	require.Equal(t, 2, w.sim.Counters().Faults["iq:passive error"])
+	_, err = w.sim.Write(t.Context(), bea, ana, "can you hear me?")
+	require.NoError(t, err)
+	w.wait("the message", func() bool { return len(w.heard(bea)) == 1 })
+}
