@@ -10,7 +10,10 @@ import (
 
 // midFrame cuts the connection in the middle of a frame, again and again, while work goes on.
 func midFrame(t *trial) {
-	w := paired(t)
+	w := newWorld(t)
+	w.settings["WHATSAPPD_RECONNECT_MAX_PAUSE"] = "3s"
+	w.serve()
+	w.pair()
 	work := w.load(2, 50*time.Millisecond)
 	before := w.metric(`whatsappd_dials_total{account="default"}`)
 	begun := time.Now()
