@@ -43,6 +43,7 @@ var meanings = map[string]Meaning{
 	"connection_silent":   {Network, true, again},
 	"server_restart":      {Network, true, again},
 	"logged_out":          {Account, false, "pair again"},
+	"keys_missing":        {Account, false, "pair again; tasks wait for it"},
 	"logout_requested":    {Account, false, "pair again when wanted"},
 	"account_locked":      {Account, false, "look at the phone"},
 	"account_banned":      {Account, false, "look at the phone"},

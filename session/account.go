@@ -88,7 +88,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	if err := a.checks.allowance.recall(ctx, opts.Keeper, opts.Account, opts.Now()); err != nil {
 		return nil, fmt.Errorf("open account %s: %w", opts.Account, err)
 	}
-	link, err := a.loadLink(ctx)
+	link, err := a.loadLink(ctx, facts.Number)
 	if err != nil {
 		return nil, fmt.Errorf("open account %s: %w", opts.Account, err)
 	}

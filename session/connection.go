@@ -424,9 +424,14 @@ func (o *owner) before() string {
 
 // keepEnd keeps why and when the session ended.
 func (o *owner) keepEnd(ctx context.Context, why ending) {
+	o.end(why)
+	o.keep(ctx)
+}
+
+// end notes why and when the session ended.
+func (o *owner) end(why ending) {
 	o.facts.EndState, o.facts.EndReason, o.facts.EndDetail = why.state, why.reason, why.detail
 	o.facts.EndedAt, o.facts.EndUntil, o.facts.ByUs = o.now(), why.until, false
-	o.keep(ctx)
 }
 
 // clearEnd forgets an end that is over.

@@ -47,6 +47,7 @@ const (
 	CodeConnectionSilent    = "connection_silent"
 	CodeServerRestart       = "server_restart"
 	CodeLoggedOut           = "logged_out"
+	CodeKeysMissing         = "keys_missing"
 	CodeLogoutRequested     = "logout_requested"
 	CodeAccountLocked       = "account_locked"
 	CodeAccountBanned       = "account_banned"

@@ -48,21 +48,46 @@ type wire interface {
 // recordPatience bounds how long the deletion of a device waits for its reason to be kept.
 const recordPatience = 5 * time.Second
 
+// ErrKeys is returned for keys that cannot be used. The account's tasks are not among them.
+var ErrKeys = errors.New("the keys of the linked device cannot be used; move whatsapp.db away and pair again, nothing else is lost by that")
+
 // loadLink returns the link that was kept, or nil.
-func (a *Account) loadLink(ctx context.Context) (*link, error) {
+func (a *Account) loadLink(ctx context.Context, own Number) (*link, error) {
 	devices, err := a.container.GetAllDevices(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeys, err)
 	}
-	if len(devices) == 0 {
-		return nil, nil
+	device, err := chooseDevice(devices, own)
+	if err != nil || device == nil {
+		return nil, err
 	}
-	device := devices[len(devices)-1]
+	if len(devices) > 1 {
+		a.log.Warn("there are keys of several linked devices; the latest one of the account's number is used",
+			"devices", len(devices), "device", device.ID.Device)
+	}
 	l := a.newLink(device)
 	l.guard.install(device)
 	l.number, l.lid, l.device = Number(device.ID.User), device.LID.ToNonAD(), *device.ID
 	l.paired.Store(true)
 	return l, nil
+}
+
+// chooseDevice picks the device that the account is: the only one there is, or of several, which only a hand in the file can
+// bring about, the latest link of the account's number. WhatsApp numbers the links of a number upwards.
+func chooseDevice(devices []*store.Device, own Number) (*store.Device, error) {
+	if len(devices) == 1 {
+		return devices[0], nil // also when its number waits to be confirmed
+	}
+	var chosen *store.Device
+	for _, device := range devices {
+		if Number(device.ID.User) == own && (chosen == nil || device.ID.Device > chosen.ID.Device) {
+			chosen = device
+		}
+	}
+	if chosen == nil && len(devices) > 0 {
+		return nil, fmt.Errorf("%w: there are %d linked devices, and none is of the account's number", ErrKeys, len(devices))
+	}
+	return chosen, nil
 }
 
 // freshLink returns a device that is not paired.

@@ -69,6 +69,10 @@ func newOwner(a *Account, facts Facts, l *link) *owner {
 	if l != nil && facts.Number == "" { // nothing says that another number was meant
 		o.facts.Number = l.number
 	}
+	if l == nil && facts.Number != "" && facts.EndState == "" { // nobody ended the link: from the first moment on tasks wait
+		o.end(ending{state: LoggedOut, reason: CodeKeysMissing,
+			detail: "the keys of the linked device are not there: a backup was restored, or whatsapp.db is gone; link the phone again, tasks wait for it"})
+	}
 	o.versions = a.newVersions(o.now())
 	o.round.PairingRound = PairingRound{Account: a.opts.Account, State: PairingIdle}
 	o.since, o.sinceOf = o.now(), o.state()
@@ -101,6 +105,9 @@ func (o *owner) run(ctx context.Context) {
 func (o *owner) begin(ctx context.Context) {
 	now := o.now()
 	o.lastClock, o.lastRan = now, o.ran()
+	if o.facts.EndReason == CodeKeysMissing {
+		o.keep(ctx)
+	}
 	switch {
 	case o.link != nil:
 		o.dialAt = now

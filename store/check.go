@@ -19,26 +19,22 @@ const suspectFile = ledgerFile + ".damaged"
 
 // finding is what a look at a ledger found.
 type finding struct {
-	whole bool // all of it was read
-	rows  bool // there are rows that break the schema's rules; nothing else is wrong
+	version int  // of its schema
+	whole   bool // all of it was read
+	rows    bool // there are rows that break the schema's rules; nothing else is wrong
 }
 
 // inspect looks at a ledger without changing it and refuses what the daemon must not touch: files of others, of newer
 // programs, half-made ones, and damaged ones as far as they are read. The connection only reads: closing one that may write
 // would move the log into the database.
 func inspect(ctx context.Context, path string, steps []string, limit int64) (_ finding, err error) {
-	logged := fileSize(path + "-wal")
+	logged := max(0, fileSize(path+"-wal"))
 	mode := reading
 	if fileSize(path+"-journal") > 0 {
 		mode = writing // a first start was cut off: SQLite has to undo it before anybody can read
 	}
 	pool := openFile(path, mode, 1)
-	defer func() {
-		err = errors.Join(err, pool.Close())
-		if logged < 0 && fileSize(path+"-wal") == 0 {
-			_, _ = os.Remove(path+"-shm"), os.Remove(path+"-wal") // made by looking; they would be of no harm
-		}
-	}()
+	defer func() { err = errors.Join(err, pool.Close()) }()
 	version, err := schemaVersion(ctx, pool, path, steps)
 	if err != nil {
 		return finding{}, err
@@ -47,12 +43,12 @@ func inspect(ctx context.Context, path string, steps []string, limit int64) (_ f
 		return finding{}, err
 	}
 	suspect := fileSize(filepath.Join(filepath.Dir(path), suspectFile)) >= 0
-	if version == len(steps) && !suspect && fileSize(path)+max(0, logged) > limit {
-		return finding{}, nil
+	if version == len(steps) && !suspect && fileSize(path)+logged > limit {
+		return finding{version: version}, nil
 	}
 	// the long form, which also compares each index with its table: a log that belongs to another file shows there
 	rows, err := readWhole(ctx, pool, `PRAGMA main.integrity_check(100)`)
-	return finding{whole: true, rows: rows}, err
+	return finding{version: version, whole: true, rows: rows}, err
 }
 
 // readWhole runs one of SQLite's own checks over all of a database. Rows that break the schema's rules are told from damage:

@@ -39,13 +39,13 @@ func copyBefore(ctx context.Context, conn *sql.Conn, path string, version int) e
 }
 
 // vacuumInto writes all that a database holds into a new file, readable for nobody else.
-func vacuumInto(ctx context.Context, conn *sql.Conn, path string) error {
+func vacuumInto(ctx context.Context, q queries, path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // SQLite takes an empty file as it is
 	if err != nil {
 		return withUser(err)
 	}
 	defer file.Close()
-	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
+	if _, err := q.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
 		return explain(err)
 	}
 	return file.Sync()

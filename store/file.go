@@ -32,6 +32,8 @@ const (
 	// file; transactions that take the write lock at once, because taking it later can fail without a wait; deleted text
 	// overwritten where that costs no extra write.
 	writing = "_foreign_keys=on&_synchronous=FULL&_busy_timeout=20000&_txlock=immediate&_secure_delete=fast&_stmt_cache_size=64"
+	// copying: as reading, but for a statement that writes another file.
+	copying = "mode=ro&_busy_timeout=20000"
 	reading = "mode=ro&_query_only=1&_busy_timeout=20000&_stmt_cache_size=64"
 )
 
@@ -62,13 +64,16 @@ func readable(head []byte) bool {
 	return bytes.HasPrefix(head, []byte(magic)) && (head[18] == 1 || head[18] == 2)
 }
 
-// prepareFile makes the file of a database readable for nobody else; SQLite gives its log the same mode. A file that is no
-// database is told by its first bytes, before anything touches it.
-func prepareFile(path string) error {
+// checkHead refuses a file that is no database, told by its first bytes, and a log whose database is gone. Nothing is
+// touched.
+func checkHead(path string) error {
 	if fileSize(path) <= 0 && fileSize(path+"-wal") > 0 { // SQLite would make a new one and drop the log
 		return fmt.Errorf("%w: it is empty or gone, and its log %s-wal is there", ErrDamaged, filepath.Base(path))
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return withUser(err)
 	}
@@ -77,6 +82,21 @@ func prepareFile(path string) error {
 	if n, err := io.ReadFull(file, head); n > 0 && !readable(head) {
 		return ErrNotLedger
 	} else if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// prepareFile makes the file of a database readable for nobody else; SQLite gives its log the same mode.
+func prepareFile(path string) error {
+	if err := checkHead(path); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return withUser(err)
+	}
+	if err := file.Close(); err != nil {
 		return err
 	}
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {

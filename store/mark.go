@@ -67,10 +67,15 @@ func writeWhole(dir, name, content string) (err error) {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
+	return rename(file.Name(), filepath.Join(dir, name))
+}
+
+// rename gives a file of the same directory its name, for good once it returns.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	folder, err := os.Open(dir)
+	folder, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err
 	}

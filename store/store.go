@@ -109,8 +109,12 @@ func (db *DB) openLedger(ctx context.Context, batch int, limit int64) error {
 	if err != nil {
 		return err
 	}
+	logged := fileSize(path + "-wal")
 	found, err := inspect(ctx, path, steps, limit)
 	if err != nil {
+		if logged < 0 && fileSize(path+"-wal") == 0 {
+			_, _ = os.Remove(path+"-shm"), os.Remove(path+"-wal") // made by looking; they would be of no harm
+		}
 		return err
 	}
 	pool := openFile(path, writing, 1)

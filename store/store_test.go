@@ -205,7 +205,7 @@ func TestForeignFilesAreRefusedAndUntouched(t *testing.T) {
 		path := filepath.Join(dir, whatsappFile)
 		require.NoError(t, os.WriteFile(path, []byte("not a database"), 0o600))
 		_, err := openDB(t, dir).WhatsApp(t.Context())
-		require.ErrorIs(t, err, ErrNotLedger)
+		require.ErrorIs(t, err, session.ErrKeys)
 		require.ErrorContains(t, err, path)
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
+	"whatsappd/session"
 	"whatsappd/task"
 )
 
@@ -23,7 +25,10 @@ func (db *DB) WhatsApp(ctx context.Context) (*sql.DB, error) {
 	}
 	path := filepath.Join(db.dir, whatsappFile)
 	if err := prepareFile(path); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, unusable(path, err)
+	}
+	if err := checkKeys(ctx, path); err != nil {
+		return nil, unusable(path, err)
 	}
 	pool := openFile(path, writing, 1)
 	if err := useLog(ctx, pool); err != nil {
@@ -31,4 +36,31 @@ func (db *DB) WhatsApp(ctx context.Context) (*sql.DB, error) {
 	}
 	db.whatsapp = pool
 	return pool, nil
+}
+
+// unusable says what to do about damaged keys: that is not what is to be done about a damaged ledger.
+func unusable(path string, err error) error {
+	switch {
+	case errors.Is(err, ErrDamaged):
+		_, found, _ := strings.Cut(err.Error(), ErrDamaged.Error())
+		return fmt.Errorf("%s: %w: damaged%s", path, session.ErrKeys, found)
+	case errors.Is(err, ErrNotLedger):
+		return fmt.Errorf("%s: %w: this is no database", path, session.ErrKeys)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// checkKeys reads all of the keys' database, unless it is too large for that, and changes nothing. A daemon that finds damage
+// only when it needs a key has taken work by then that it cannot do.
+func checkKeys(ctx context.Context, path string) (err error) {
+	if size := fileSize(path) + max(0, fileSize(path+"-wal")); size > wholeLimit || fileSize(path+"-journal") > 0 {
+		return nil
+	}
+	pool := openFile(path, reading, 1)
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	unfit, err := readWhole(ctx, pool, `PRAGMA main.integrity_check(1)`)
+	if err == nil && unfit {
+		err = ErrDamaged
+	}
+	return err
 }

@@ -161,6 +161,7 @@ func callers() map[string]string {
 		"session/dial.go":          "WhatsApp, through the proxy of the settings",
 		"session/version.go":       "WhatsApp, by the same way",
 		"simulator/client.go":      "the simulator's control API",
+		"cmd/whatsappd/doctor.go":  "WhatsApp's web server, for the time, by the way of the settings",
 		"cmd/whatsappd/client.go":  "the daemon, for the commands of an operator",
 		"cmd/whatsappd/inspect.go": "the daemon, for its health check",
 		"simulator/connection.go":  "nobody: the simulator takes web sockets from every origin",

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -19,19 +20,27 @@ func (c *healthcheckCommand) Run(ctx context.Context, term terminal, cli *comman
 	if err != nil {
 		return err
 	}
+	if err := healthy(ctx, cfg.Listen); err != nil {
+		return fmt.Errorf("not healthy: %w", err)
+	}
+	return nil
+}
+
+// healthy asks a daemon on this machine whether it is alive.
+func healthy(ctx context.Context, listen string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, localURL(cfg.Listen)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, localURL(listen)+"/healthz", nil)
 	if err != nil {
 		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("not healthy: %w", err)
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("not healthy: %s", res.Status)
+		return errors.New(res.Status)
 	}
 	return nil
 }

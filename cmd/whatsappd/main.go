@@ -73,6 +73,9 @@ type commands struct {
 	Status      statusCommand      `cmd:"" help:"Show the account's state."`
 	Tasks       tasksCommand       `cmd:"" help:"List tasks, or show one."`
 	Callbacks   callbacksCommand   `cmd:"" help:"List callbacks, or replay one that was given up."`
+	Backup      backupCommand      `cmd:"" help:"Copy the ledger into one file; the daemon may run meanwhile."`
+	Restore     restoreCommand     `cmd:"" help:"Put a backup into an empty data directory."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at everything the daemon needs, and say what is wrong."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the daemon on this machine whether it is alive: exit code 0 or 1."`
 	Configs     configCommand      `cmd:"" name:"config" help:"Show the settings in effect."`
 	Token       tokenCommand       `cmd:"" help:"Make a token."`

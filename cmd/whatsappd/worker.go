@@ -46,6 +46,9 @@ func (w *worker) Ready() (task.Readiness, string, string) {
 	if code == "" {
 		code = session.CodeOffline
 	}
+	if code == session.CodeKeysMissing { // nobody ended the link: what was accepted waits for a new one
+		return task.Wait, code, own
+	}
 	return readiness[status.State], code, own
 }
 
