@@ -40,7 +40,7 @@ func TestKeysThatAreGone(t *testing.T) {
 		w.scan(ana)
 		require.Empty(t, w.account.Status().Reason)
 		require.False(t, w.account.Status().Confirm)
-		_, err = w.send(bea, "after")
+		_, err := w.send(bea, "after")
 		require.NoError(t, err)
 		w.read(bea, 2)
 	})
