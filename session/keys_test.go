@@ -77,7 +77,6 @@ func TestKeysThatAreGone(t *testing.T) {
 		w := reopened(t, `PRAGMA ignore_check_constraints = ON`, `UPDATE whatsmeow_device SET noise_key = x'00'`)
 		_, err := session.Open(t.Context(), w.opts)
 		require.ErrorIs(t, err, session.ErrKeys)
-		require.ErrorContains(t, err, "pair again")
 	})
 }
 
@@ -91,7 +90,6 @@ func withDevice(jid string) string {
 func TestKeysOfTwoDevices(t *testing.T) {
 	t.Parallel()
 	for name, jid := range map[string]string{
-		"94 an earlier link of the number":  ana + ":0@s.whatsapp.net",
 		"94 another number, first in order": "4910000000001:90@s.whatsapp.net",
 		"94 another number, last in order":  "9910000000001:90@s.whatsapp.net",
 	} {

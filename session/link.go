@@ -48,9 +48,6 @@ type wire interface {
 // recordPatience bounds how long the deletion of a device waits for its reason to be kept.
 const recordPatience = 5 * time.Second
 
-// ErrKeys is returned for keys that cannot be used. The account's tasks are not among them.
-var ErrKeys = errors.New("the keys of the linked device cannot be used; move whatsapp.db away and pair again, nothing else is lost by that")
-
 // loadLink returns the link that was kept, or nil.
 func (a *Account) loadLink(ctx context.Context, own Number) (*link, error) {
 	devices, err := a.container.GetAllDevices(ctx)
@@ -73,14 +70,14 @@ func (a *Account) loadLink(ctx context.Context, own Number) (*link, error) {
 }
 
 // chooseDevice picks the device that the account is: the only one there is, or of several, which only a hand in the file can
-// bring about, the latest link of the account's number. WhatsApp numbers the links of a number upwards.
+// bring about, the latest link of the account's number: they come in the order in which they were made.
 func chooseDevice(devices []*store.Device, own Number) (*store.Device, error) {
 	if len(devices) == 1 {
 		return devices[0], nil // also when its number waits to be confirmed
 	}
 	var chosen *store.Device
 	for _, device := range devices {
-		if Number(device.ID.User) == own && (chosen == nil || device.ID.Device > chosen.ID.Device) {
+		if Number(device.ID.User) == own {
 			chosen = device
 		}
 	}

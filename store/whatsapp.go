@@ -43,9 +43,9 @@ func unusable(path string, err error) error {
 	switch {
 	case errors.Is(err, ErrDamaged):
 		_, found, _ := strings.Cut(err.Error(), ErrDamaged.Error())
-		return fmt.Errorf("%s: %w: damaged%s", path, session.ErrKeys, found)
+		return fmt.Errorf("%s: %w, it is damaged%s; move it away and pair again: tasks are kept apart from it", path, session.ErrKeys, found)
 	case errors.Is(err, ErrNotLedger):
-		return fmt.Errorf("%s: %w: this is no database", path, session.ErrKeys)
+		return fmt.Errorf("%s: %w, this is no database; move it away and pair again: tasks are kept apart from it", path, session.ErrKeys)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
