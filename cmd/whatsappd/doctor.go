@@ -130,8 +130,7 @@ func askTime(ctx context.Context, address, proxy string) (time.Time, error) {
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) { // without the address, and what a proxy's may hold
+		if failed, ok := errors.AsType[*url.Error](err); ok { // without the address, and what a proxy's may hold
 			err = failed.Err
 		}
 		return time.Time{}, err
