@@ -36,6 +36,13 @@ func (r *round) clear() {
 // maxRoundDials bounds the connections of one round: each new one brings a new series of codes.
 const maxRoundDials = 4
 
+// unanswered is why a round ends in which WhatsApp waited for a passkey in vain.
+const unanswered = "nobody answered with the passkey in time"
+
+// passkeyHaste is how much earlier than we WhatsApp may think that the time for a passkey is over: it began to count before its
+// challenge was here.
+const passkeyHaste = 5 * time.Second
+
 // Pair starts a pairing round or joins the one that runs, and returns once a code is live. A person asked: rounds that may
 // follow by themselves are counted anew. On a paired account it returns ErrAlreadyPaired, and tries at once to connect one
 // that waits for its next dial or stays away. When the round ends without a code, the error says why.
@@ -179,7 +186,7 @@ func (o *owner) watchRound(ctx context.Context, now time.Time) {
 	case r.State == PairingWaiting:
 		o.nextCode(ctx)
 	case r.State == PairingPasskey, r.State == PairingPasskeyCode:
-		o.endRound(ctx, PairingExpired, CodePairExpired, "nobody answered with the passkey in time")
+		o.endRound(ctx, PairingExpired, CodePairExpired, unanswered)
 	case now.Before(r.by):
 		o.dialRound(ctx)
 	default:
@@ -262,6 +269,8 @@ func (o *owner) roundCut(ctx context.Context) {
 	switch {
 	case r.State == PairingWaiting && len(r.codes) == 0:
 		o.endRound(ctx, PairingExpired, CodePairExpired, "no phone scanned a code in time")
+	case r.State == PairingPasskey && !o.now().Before(r.by.Add(-passkeyHaste)):
+		o.endRound(ctx, PairingExpired, CodePairExpired, unanswered)
 	case r.State == PairingPasskey || r.State == PairingPasskeyCode:
 		o.endRound(ctx, PairingRefused, CodePasskeyRefused, "WhatsApp ended the connection while it waited for the passkey")
 	case r.dials >= maxRoundDials:

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,8 +16,12 @@ import (
 func TestPairByATypedCode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	var ahead atomic.Int64
+	w.opts.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	w.run()
 	w.waitCode(1)
+	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:md", Do: "delay"}) // by no time: it counts the requests for a code
+	require.NoError(t, err)
 	round, err := w.account.PairPhone(t.Context(), ana)
 	require.NoError(t, err)
 	require.Regexp(t, `^[1-9A-HJ-NP-TV-Z]{4}-[1-9A-HJ-NP-TV-Z]{4}$`, round.PhoneCode)
@@ -24,8 +29,15 @@ func TestPairByATypedCode(t *testing.T) {
 	require.NotEmpty(t, round.Code, "the codes to scan stay live")
 
 	_, err = w.account.PairPhone(t.Context(), ana)
-	requireCode(t, err, session.CodePairRateLimited, session.RetryLater)
+	limited := requireCode(t, err, session.CodePairRateLimited, session.RetryLater)
+	require.InDelta(t, time.Minute, limited.After, float64(patience), "a minute after the first")
+	require.LessOrEqual(t, limited.After, time.Minute)
 	require.Equal(t, round.PhoneCode, w.account.Pairing().PhoneCode, "the first code works on")
+	require.Equal(t, 1, w.sim.Faults()[0].Hits, "WhatsApp was asked once")
+	ahead.Store(int64(time.Minute))
+	round, err = w.account.PairPhone(t.Context(), ana)
+	require.NoError(t, err, "a minute later")
+	require.Equal(t, 2, w.sim.Faults()[0].Hits)
 
 	require.NoError(t, w.sim.EnterCode(t.Context(), ana, round.PhoneCode))
 	w.wait("paired and online", func() bool {
@@ -50,7 +62,9 @@ func TestWhatsAppRefusesATypedCode(t *testing.T) {
 	_, err = w.sim.AddFaults(simulator.Fault{At: "iq:md", Do: "error", Code: 429, Times: 1})
 	require.NoError(t, err)
 	_, err = w.account.PairPhone(t.Context(), ana)
-	requireCode(t, err, session.CodePairRateLimited, session.RetryLater)
+	limited := requireCode(t, err, session.CodePairRateLimited, session.RetryLater)
+	require.Equal(t, 429, limited.WACode)
+	require.Equal(t, time.Minute, limited.After)
 	require.Equal(t, session.PairingWaiting, w.account.Pairing().State, "the codes to scan stay live")
 }
 
@@ -101,8 +115,8 @@ func TestAPasskeyNobodyGivesEndsTheRound(t *testing.T) {
 	w.opts.PairingAuto = false
 	passkeyRound(t, w)
 	w.wait("the round ends", func() bool { return !w.account.Pairing().Live() })
-	// WhatsApp ends the connection in the moment at which the challenge expires.
-	require.Contains(t, []string{session.CodePasskeyRefused, session.CodePairExpired}, w.account.Pairing().Reason)
+	require.Equal(t, session.PairingExpired, w.account.Pairing().State, "also when WhatsApp ends the connection in that moment")
+	require.Equal(t, session.CodePairExpired, w.account.Pairing().Reason)
 	require.Empty(t, w.account.Pairing().Passkey)
 	require.ErrorIs(t, w.account.ConfirmPasskey(t.Context()), session.ErrNoPasskey)
 }
