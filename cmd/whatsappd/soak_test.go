@@ -54,6 +54,7 @@ func TestEveryTaskEndsOnceThoughTheDaemonIsKilledAgainAndAgain(t *testing.T) {
 	working.Wait()
 
 	accepted := len(s.messages) + len(s.checks)
+	s.say("%d accepted, %d refused while the daemon was away, %d kills", accepted, s.refused, s.kills)
 	s.hook.until("the callback of every accepted task", func([]received) bool { return s.hook.tasks() >= accepted })
 	results := map[string]int{}
 	for _, id := range s.messages {
@@ -64,8 +65,7 @@ func TestEveryTaskEndsOnceThoughTheDaemonIsKilledAgainAndAgain(t *testing.T) {
 		results["check "+result]++
 		require.NotEqual(t, map[bool]string{true: "False", false: "True"}[registered], result, "task %s", id)
 	}
-	s.say("%s: %d accepted, %d refused while the daemon was away, %d kills; results %v",
-		time.Since(begun).Round(time.Second), accepted, s.refused, s.kills, results)
+	s.say("all ended once after %s; results %v", time.Since(begun).Round(time.Second), results)
 }
 
 // say tells the test's log; a long run says it at once.
