@@ -153,8 +153,10 @@ func TestEverythingGoesThroughTheProxy(t *testing.T) {
 			_, err := w.send(bea, "hello")
 			require.NoError(t, err)
 			w.read(bea, 1)
-			_, known := w.account.VersionBehind()
-			require.True(t, known)
+			w.wait("the live version", func() bool {
+				_, known := w.account.VersionBehind()
+				return known
+			})
 			const page, file = 1, 1 // the one with the live version, and the history
 			require.GreaterOrEqual(t, int(p.tunnels.Load()), w.sim.Counters().Connections+page+file)
 

@@ -59,7 +59,8 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		retry     Retry
 		uncertain bool
 	}{
-		"a send refused for the recipient is final":   {ack(403), "rejected_403", RetryNever, false},
+		"a send refused for the recipient is final":   {ack(400), "rejected_400", RetryNever, false},
+		"a send refused for now is tried once more":   {ack(403), "rejected_403", RetryOnce, false},
 		"first contact not allowed is final":          {ack(463), CodePriorContact, RetryNever, false},
 		"too many requests are tried later":           {ack(429), CodeRateLimited, RetryLater, false},
 		"an error of WhatsApp's own is uncertain":     {ack(503), CodeNetworkUncertain, RetryLater, true},

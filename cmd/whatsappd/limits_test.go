@@ -284,9 +284,9 @@ func TestReceiversThatMisbehaveCostNoMemory(t *testing.T) {
 	})
 	took := time.Since(begun)
 	now, high := w.daemon.memory()
-	t.Logf("%.1f MiB before, %.1f MiB after, %.1f MiB at most; %s; sent at most %v", float64(before)/(1<<20), float64(now)/(1<<20), float64(high)/(1<<20), took.Round(time.Millisecond), most)
 	mu.Lock()
 	defer mu.Unlock()
+	t.Logf("%.1f MiB before, %.1f MiB after, %.1f MiB at most; %s; sent at most %v", float64(before)/(1<<20), float64(now)/(1<<20), float64(high)/(1<<20), took.Round(time.Millisecond), most)
 	for mode, sent := range most {
 		require.Less(t, sent, int64(16<<20), "%s: the system's buffers hold some", mode)
 	}
