@@ -139,11 +139,13 @@ func (d *door) clean(t *testing.T) {
 	log := d.daemon.output()
 	lines := map[string]int{}
 	id := regexp.MustCompile(`"msg":"request".*"request_id":"(bad-[0-9]+)"`)
+	number := regexp.MustCompile(`\b49151[0-9]{2,}`)
 	for line := range strings.Lines(log) {
 		require.True(t, json.Valid([]byte(line)), "a line of the log is not one line: %s", line)
-		for _, secret := range []string{"canary", "49151", testToken, "panic"} {
+		for _, secret := range []string{"canary", testToken, "panic"} {
 			require.NotContains(t, line, secret)
 		}
+		require.NotRegexp(t, number, line) // five digits alone are in a time or an ID now and then
 		if found := id.FindStringSubmatch(line); found != nil {
 			lines[found[1]]++
 		}
