@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,6 +38,7 @@ var (
 	errTooLarge     = refusal(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB")
 	errStopping     = refusal(http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon")
 	errUnwritable   = refusal(http.StatusServiceUnavailable, "store_failed", "The disk takes nothing now, try again later; the log has the details under the request id")
+	errNoAnswer     = refusal(http.StatusGatewayTimeout, session.CodeNetworkUncertain, "WhatsApp did not answer in time, try again")
 	errInternal     = refusal(http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id")
 )
 
@@ -86,6 +88,9 @@ func answers(err error, ws bool) *problem {
 			status = http.StatusBadRequest
 		}
 		return &problem{status: status, code: failure.Code, detail: failure.Error(), after: failure.After, waCode: failure.WACode}
+	}
+	if errors.Is(err, context.DeadlineExceeded) { // of pairPatience: what asks less has a failure of its own
+		return errNoAnswer
 	}
 	return errInternal
 }
