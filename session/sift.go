@@ -101,7 +101,7 @@ func (p *part) sift(keep kept, room int) ([]byte, error) {
 	var out []byte
 	for {
 		tag, err := binary.ReadUvarint(p)
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.Is(err, io.EOF) { // between two fields; inside of one it is io.ErrUnexpectedEOF
 			return out, nil
 		}
 		if err != nil {
