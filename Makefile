@@ -27,7 +27,7 @@ run: ## daemon and simulator together: no phone, no internet
 	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox
 
 test:
-	go vet ./... && go test -race -shuffle=on -timeout 20m ./... && go test -run "^($$(grep -l 'go:build !race' session/*_test.go | xargs grep -ho '^func Test[A-Za-z0-9]*' | cut -c6- | paste -sd'|'))$$" ./session # races in the protocol library
+	go vet ./... && go test -race -shuffle=on -timeout 20m ./... && tools/norace.sh
 
 hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one); SCENARIOS picks some
 	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \
