@@ -490,7 +490,11 @@ func TestTenLogInsADay(t *testing.T) {
 	}
 	res, body := w.call("POST", "/ws/login/http://host/", auth)
 	require.Equal(t, http.StatusTooManyRequests, res.StatusCode, body)
-	w.now = w.now.Add(25 * time.Hour)
+	require.Equal(t, "86400", res.Header.Get("Retry-After"), "seconds until the first of them is a day old")
+	w.now = w.now.Add(24*time.Hour - 90*time.Second)
+	res, _ = w.call("POST", "/ws/login/http://host/", auth)
+	require.Equal(t, "90", res.Header.Get("Retry-After"))
+	w.now = w.now.Add(90 * time.Second)
 	res, _ = w.call("POST", "/ws/login/http://host/", auth)
 	require.Equal(t, http.StatusAccepted, res.StatusCode)
 }

@@ -26,10 +26,13 @@ type wsTask struct {
 	TaskName string  `json:"task_name"`
 }
 
-var (
-	errReturnURLMissing = invalid(errors.New("the return URL is missing; write /ws/…/RETURN_URL"))
-	errTooManyLogins    = refusal(http.StatusTooManyRequests, "too_many_logins", "Too many log-ins today: every one of them makes WhatsApp look closer at the number. Try again tomorrow")
-)
+var errReturnURLMissing = invalid(errors.New("the return URL is missing; write /ws/…/RETURN_URL"))
+
+func tooManyLogins(after time.Duration) *problem {
+	p := refusal(http.StatusTooManyRequests, "too_many_logins", "Too many log-ins today: every one of them makes WhatsApp look closer at the number. Try again tomorrow")
+	p.after = after
+	return p
+}
 
 // loginsPerDay bounds the calls of /ws/login: link churn gets numbers banned.
 const loginsPerDay = 10
@@ -94,10 +97,13 @@ func (a *API) wsMessage(c *gin.Context, segments string) (task.New, error) {
 // wsLogin reads RETURN_URL.
 func (a *API) wsLogin(c *gin.Context, segments string) (task.New, error) {
 	w, err := a.withReturnURL(c, task.New{Kind: task.Login}, segments)
-	if err == nil && !a.loginAllowed() {
-		err = errTooManyLogins
+	if err != nil {
+		return w, err
 	}
-	return w, err
+	if wait := a.loginWait(); wait > 0 {
+		return w, tooManyLogins(wait)
+	}
+	return w, nil
 }
 
 // wsLogout reads RETURN_URL.
@@ -133,8 +139,8 @@ func (a *API) withReturnURL(c *gin.Context, w task.New, raw string) (task.New, e
 	return w, nil
 }
 
-// loginAllowed counts a log-in, unless there were enough today. The count does not outlive the process.
-func (a *API) loginAllowed() bool {
+// loginWait counts a log-in, or says how long until one is allowed again. The count does not outlive the process.
+func (a *API) loginWait() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.opts.Now()
@@ -142,10 +148,10 @@ func (a *API) loginAllowed() bool {
 		a.logins = a.logins[1:]
 	}
 	if len(a.logins) >= loginsPerDay {
-		return false
+		return a.logins[0].Add(24 * time.Hour).Sub(now)
 	}
 	a.logins = append(a.logins, now)
-	return true
+	return 0
 }
 
 // accept completes work and keeps it. The answer comes after the commit.

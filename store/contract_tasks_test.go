@@ -69,6 +69,12 @@ func testIdempotency(t *testing.T, open opener) {
 			}
 		}
 		require.Equal(t, 1, fresh)
+		known, err := s.tasks.Earlier(t.Context(), w)
+		require.NoError(t, err)
+		require.Equal(t, task.Accepted{ID: answers[0].ID, Duplicate: true}, known)
+		w.IdempotencyKey = "another"
+		_, err = s.tasks.Earlier(t.Context(), w)
+		require.ErrorIs(t, err, task.ErrNotFound)
 		counts, err := s.tasks.Counts(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, map[task.State]int{task.Queued: 1}, counts)
@@ -82,7 +88,11 @@ func testIdempotency(t *testing.T, open opener) {
 		w.RequestHash = "other"
 		_, err := s.tasks.Accept(t.Context(), w, s.now)
 		require.ErrorIs(t, err, task.ErrIdempotency)
+		_, err = s.tasks.Earlier(t.Context(), w)
+		require.ErrorIs(t, err, task.ErrIdempotency)
 		w.Account = "second"
+		_, err = s.tasks.Earlier(t.Context(), w)
+		require.ErrorIs(t, err, task.ErrNotFound)
 		s.accept(w) // keys are each account's own
 	})
 

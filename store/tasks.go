@@ -61,6 +61,18 @@ func (db *DB) Accept(ctx context.Context, w task.New, now time.Time) (task.Accep
 	return accepted, nil
 }
 
+// Earlier implements task.Keeper. It only reads, so that a full disk does not keep it from answering.
+func (db *DB) Earlier(ctx context.Context, w task.New) (task.Accepted, error) {
+	known, err := earlier(ctx, db.reads, w)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = task.ErrNotFound
+	}
+	if err != nil {
+		return task.Accepted{}, fmt.Errorf("look for a task by its idempotency key: %w", err)
+	}
+	return known, nil
+}
+
 // earlier finds the task that has this request's idempotency key.
 func earlier(ctx context.Context, q queries, w task.New) (task.Accepted, error) {
 	known := task.Accepted{Duplicate: true}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -120,8 +121,20 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 }
 
 // Accept keeps new work and wakes the queue that works it. The answer is given after the commit. ErrIdempotency, ErrFull and
-// ErrStopping are the keeper's; ErrQueueFull comes before the keeper is asked.
+// ErrStopping are the keeper's; ErrQueueFull comes before the keeper is asked. While nothing new is taken, what was accepted
+// before under the same idempotency key is still answered as then.
 func (l *Lane) Accept(ctx context.Context, w New) (Accepted, error) {
+	accepted, err := l.accept(ctx, w)
+	if w.IdempotencyKey != "" && (errors.Is(err, ErrQueueFull) || errors.Is(err, ErrFull) || errors.Is(err, ErrUnwritable)) {
+		known, lookErr := l.keeper.Earlier(ctx, w)
+		if lookErr == nil || errors.Is(lookErr, ErrIdempotency) {
+			return known, lookErr
+		}
+	}
+	return accepted, err
+}
+
+func (l *Lane) accept(ctx context.Context, w New) (Accepted, error) {
 	if err := l.room.take(ctx, w.Kind); err != nil {
 		return Accepted{}, err
 	}

@@ -67,6 +67,65 @@ func TestAFullQueueTakesNothingButLogInsAndLogOuts(t *testing.T) {
 	require.ErrorIs(t, accept(Logout), ErrQueueFull, "not without end")
 }
 
+// remembered is a keeper that knows one idempotency key.
+type remembered struct {
+	counted
+
+	conflict bool
+	broken   error
+}
+
+func (k *remembered) Earlier(_ context.Context, w New) (Accepted, error) {
+	switch {
+	case k.broken != nil:
+		return Accepted{}, k.broken
+	case w.IdempotencyKey != "known":
+		return Accepted{}, ErrNotFound
+	case k.conflict:
+		return Accepted{}, ErrIdempotency
+	}
+	return Accepted{ID: "first", Duplicate: true}, nil
+}
+
+func TestARepeatIsAnsweredAlthoughNothingNewIsTaken(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]struct {
+		refused error
+		keeper  counted
+	}{
+		"full queue":       {ErrQueueFull, counted{open: 10}},
+		"full disk":        {ErrFull, counted{err: ErrFull}},
+		"unwritable disk":  {ErrUnwritable, counted{err: ErrUnwritable}},
+		"something broken": {errors.ErrUnsupported, counted{err: errors.ErrUnsupported}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keeper := &remembered{counted: prepare.keeper}
+			l := NewLane(Options{MaxQueued: 10}, keeper, nil)
+			accept := func(key string) (Accepted, error) {
+				return l.Accept(t.Context(), New{Kind: Check, IdempotencyKey: key})
+			}
+			got, err := accept("known")
+			if name == "something broken" {
+				require.ErrorIs(t, err, prepare.refused)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, Accepted{ID: "first", Duplicate: true}, got)
+			for _, key := range []string{"", "another"} {
+				_, err = accept(key)
+				require.ErrorIs(t, err, prepare.refused)
+			}
+			keeper.conflict = true
+			_, err = accept("known")
+			require.ErrorIs(t, err, ErrIdempotency)
+			keeper.broken = errors.New("no")
+			_, err = accept("known")
+			require.ErrorIs(t, err, prepare.refused, "the first cause is told")
+		})
+	}
+}
+
 func TestWhatWasNotAcceptedTakesNoRoom(t *testing.T) {
 	t.Parallel()
 	keeper := &counted{open: 1}

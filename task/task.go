@@ -222,6 +222,9 @@ var ErrStopping = errors.New("stopping")
 type Keeper interface {
 	// Accept keeps new work. ErrIdempotency, ErrFull, ErrUnwritable and ErrStopping are told apart.
 	Accept(ctx context.Context, w New, now time.Time) (Accepted, error)
+	// Earlier answers a repeat of accepted work, by its idempotency key, as Accept would, and takes nothing new: then it is
+	// ErrNotFound. ErrIdempotency is told apart.
+	Earlier(ctx context.Context, w New) (Accepted, error)
 	// Claim takes up to max due tasks of a class in order of acceptance, marks them running and counts the attempt. A message
 	// is not due while an earlier one to the same contact is unfinished. At most one message runs per account.
 	Claim(ctx context.Context, account string, class Class, now time.Time, max int) ([]Task, error)

@@ -131,9 +131,12 @@ func TestAFullQueueAcceptsNothingByHalves(t *testing.T) {
 	w.settings["WHATSAPPD_PACE_OFF"] = "false" // first messages to strangers wait for minutes after a pairing
 	w.serve()
 	w.pair()
-	var ids []string
-	for i := range 3 {
-		ids = append(ids, w.ws("message", contact(i+1), "waits for a while"))
+	keyed := strings.Replace(call("POST", "/ws/message/"+contact(1)+"/hello/"+url.PathEscape(w.hook.url("/cb"))), "\r\n\r\n", "\r\nIdempotency-Key: order-1\r\n\r\n", 1)
+	res, first := w.raw(t, keyed)
+	require.Equal(t, http.StatusAccepted, res.StatusCode, first)
+	ids := []string{taskID(t, first)}
+	for i := range 2 {
+		ids = append(ids, w.ws("message", contact(i+2), "waits for a while"))
 	}
 	path := "/ws/check/" + contact(1) + "/" + url.PathEscape(w.hook.url("/cb"))
 	full := func() {
@@ -142,6 +145,9 @@ func TestAFullQueueAcceptsNothingByHalves(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, body)
 		require.NotEmpty(t, res.Header.Get("Retry-After"))
 		require.Contains(t, body, `"status":"failed"`)
+		res, body = w.raw(t, keyed)
+		require.Equal(t, http.StatusAccepted, res.StatusCode, "a repeat is no new work: %s", body)
+		require.Equal(t, first, body)
 	}
 	full()
 	output, code := w.command("tasks")
