@@ -26,8 +26,8 @@ build: ## one static binary: bin/whatsappd
 run: ## daemon and simulator together: no phone, no internet
 	go build -o bin/whatsappd ./cmd/whatsappd && exec bin/whatsappd sandbox
 
-test:
-	go vet ./... && go test -race -shuffle=on -timeout 20m ./... && tools/norace.sh
+test: ## with the race detector, which is told what the protocol library does to itself
+	go vet ./... && GORACE="suppressions=$(CURDIR)/tools/library-races.txt $(GORACE)" go test -race -shuffle=on -timeout 20m ./... && tools/norace.sh
 
 hostile: ## the end-to-end tests on a network as bad as $(HOSTILE) of 100, for $(SEEDS) seeds from $(SEED) on (0: a new one); SCENARIOS picks some
 	cd cmd/whatsappd && go test -timeout 3h -parallel 9 -count $(SEEDS) -hostile $(HOSTILE) -seed $(SEED) \

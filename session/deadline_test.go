@@ -1,7 +1,3 @@
-//go:build !race
-
-// A send without an answer gets a new connection: the library then races with itself, see lostlogin_test.go.
-
 package session_test
 
 import (

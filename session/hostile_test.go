@@ -1,8 +1,3 @@
-//go:build !race
-
-// A hostile simulator cuts connections at every moment, also in the instant in which the protocol library closes them: then
-// the library races with itself; see lostlogin_test.go.
-
 package session_test
 
 import (

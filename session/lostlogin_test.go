@@ -1,9 +1,3 @@
-//go:build !race
-
-// The protocol library races with itself when the other side closes a connection in the very instant in which it is closed
-// here: its Disconnect clears a callback that the reader of the socket is about to call. Nothing of ours is part of it, so
-// this scenario, which is made of such closes, runs without the race detector.
-
 package session_test
 
 import (

@@ -1,7 +1,3 @@
-//go:build !race
-
-// WhatsApp and we end the connection in the same instant: then the protocol library races with itself; see lostlogin_test.go.
-
 package session_test
 
 import (

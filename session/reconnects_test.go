@@ -1,7 +1,3 @@
-//go:build !race
-
-// The protocol library races with itself when a connection ends in the middle of what follows a login.
-
 package session_test
 
 import (

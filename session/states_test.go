@@ -1,8 +1,3 @@
-//go:build !race
-
-// These scenarios are made of connections that end on both sides in the same instant: then the protocol library races with
-// itself; see lostlogin_test.go.
-
 package session_test
 
 import (

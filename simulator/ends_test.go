@@ -1,9 +1,3 @@
-//go:build !race
-
-// The protocol library races with itself when a connection is closed on both sides in the same instant: its Disconnect clears
-// a callback that the reader of the socket is about to call. The scenarios in which the server ends connections therefore run
-// without the race detector; what the server does in them is covered with it by clients made by hand.
-
 package simulator_test
 
 import (

@@ -1,7 +1,3 @@
-//go:build !race
-
-// See ends_test.go for why these run without the race detector.
-
 package simulator_test
 
 import (

@@ -88,7 +88,7 @@ func TestWrongPasskeyIsRefused(t *testing.T) { //nolint:tparallel // its cases s
 
 func TestPasskeyThatIsNotProvedInTime(t *testing.T) {
 	t.Parallel()
-	server := start(t, simulator.Options{PasskeyTimeout: 50 * time.Millisecond})
+	server := start(t, simulator.Options{PasskeyTimeout: time.Second})
 	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: ana, Passkey: true}))
 	c, codes := waiting(t, server)
 	c.log.tolerate() // it reports the close it did not ask for

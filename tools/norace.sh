@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: tools/norace.sh
-# Runs the tests that the race detector must not see, because the protocol library races with itself in them. Their files say
-# so with a build tag, by which they are found: a test that is named nowhere would never run.
+# Runs the tests that would take minutes under the race detector. Their files say so with a build tag, by which they are found: a
+# test that is named nowhere would never run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
