@@ -217,6 +217,11 @@ func (o *owner) loggedIn(ctx context.Context) {
 		o.keep(ctx)
 	}
 	o.a.online.Store(o.link)
+	o.a.work.start(func() { // with the next send at the latest; an account may send nothing for long
+		if err := o.a.forgetSent(context.WithoutCancel(ctx)); err != nil {
+			o.a.log.Error("old sent messages were not deleted", "error", err)
+		}
+	})
 	if o.round.State == PairingConfirm {
 		o.paired(ctx)
 	}

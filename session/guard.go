@@ -24,6 +24,7 @@ type guard struct {
 	buffer   store.EventBuffer  // knows how to begin a transaction
 	turn     *turn
 	now      func() time.Time
+	forget   func(context.Context) error // deletes old sent messages; nil leaves that to the library
 
 	mu      sync.Mutex
 	address string // whose calls are watched; empty between sends
@@ -111,7 +112,11 @@ func (g *guard) install(device *store.Device) {
 		return
 	}
 	g.sessions, g.turn = device.Sessions, newTurn()
-	g.buffer = guardedBuffer{device.EventBuffer, g.turn}
+	buffer := device.EventBuffer
+	if g.forget != nil {
+		buffer = sentBuffer{buffer, g.forget}
+	}
+	g.buffer = guardedBuffer{buffer, g.turn}
 	device.EventBuffer = g.buffer
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}

@@ -93,7 +93,7 @@ func (a *Account) freshLink() *link { return a.newLink(a.container.NewDevice()) 
 // newLink makes the client of a device. Fields of the device may be read here, before the client is in use, and nowhere
 // else: the library changes them without a lock.
 func (a *Account) newLink(device *store.Device) *link {
-	l := &link{guard: &guard{now: a.opts.Now}, recorded: make(chan struct{}), cut: func() {}}
+	l := &link{guard: &guard{now: a.opts.Now, forget: a.forgetSent}, recorded: make(chan struct{}), cut: func() {}}
 	device.Container = guardedContainer{a.container, l}
 	l.client = whatsmeow.NewClient(device, module{a.library, "Client"})
 	l.wire = l.client

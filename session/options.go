@@ -8,13 +8,16 @@ import (
 	"time"
 )
 
-// Options says what an account is given. DB, Keeper and Observe are required.
+// Options says what an account is given. DB, ForgetSent, Keeper and Observe are required.
 type Options struct {
 	// Account names the account. Default: DefaultAccount.
 	Account AccountID
 	// DB holds the keys of the linked device, in whatsmeow's own tables: SQLite with foreign keys on, synchronous=FULL and
 	// one connection. With more connections the library meets locks, and a locked store loses messages silently.
 	DB *sql.DB
+	// ForgetSent deletes from DB the sent messages of before a time. They are kept there for 14 days, so that a recipient's
+	// device that could not open one gets it again. It is called with each login, send and request for a message.
+	ForgetSent func(ctx context.Context, before time.Time) error
 	// Keeper keeps facts and answers.
 	Keeper Keeper
 	// Observe is told every event, one at a time: the changes of status and pairing in order, the messages in order. It must
@@ -145,8 +148,8 @@ func (t Timing) withDefaults() Timing {
 
 // complete checks the options and fills in defaults.
 func (o Options) complete() (Options, error) {
-	if o.DB == nil || o.Keeper == nil || o.Observe == nil {
-		return o, errors.New("an account needs DB, Keeper and Observe")
+	if o.DB == nil || o.ForgetSent == nil || o.Keeper == nil || o.Observe == nil {
+		return o, errors.New("an account needs DB, ForgetSent, Keeper and Observe")
 	}
 	if o.Account == "" {
 		o.Account = DefaultAccount

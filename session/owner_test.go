@@ -100,7 +100,7 @@ func runBench(t *testing.T, facts Facts, test func(t *testing.T, b *bench)) {
 		b := &bench{t: t, facts: facts}
 		b.a = &Account{
 			opts: Options{
-				Account: DefaultAccount, Keeper: b, Observe: b.observe, Timing: Timing{Silence: 1000 * time.Hour}.withDefaults(), // the double answers nothing
+				Account: DefaultAccount, Keeper: b, Observe: b.observe, ForgetSent: func(context.Context, time.Time) error { return nil }, Timing: Timing{Silence: 1000 * time.Hour}.withDefaults(), // the double answers nothing
 				Now: func() time.Time { return time.Now().Add(b.ahead) },
 			},
 			log: slog.New(slog.DiscardHandler), mail: make(chan order, 256), stopped: make(chan struct{}),

@@ -69,7 +69,7 @@ func newWorld(t *testing.T, opts ...simulator.Options) *world {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	w.db = db
 	w.opts = session.Options{
-		DB: db, Keeper: w.keeper, Observe: w.observe, PairingRounds: 3,
+		DB: db, ForgetSent: func(context.Context, time.Time) error { return nil }, Keeper: w.keeper, Observe: w.observe, PairingRounds: 3,
 		CheckCachePositive: time.Hour, CheckCacheNegative: time.Hour,
 		Simulator: &session.Simulator{Addr: w.sim.Addr(), RootKey: w.sim.RootKey()},
 		Logger:    slog.New(slog.NewTextHandler(outputOf(t), nil)),

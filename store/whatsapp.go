@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"whatsappd/session"
 	"whatsappd/task"
@@ -63,4 +64,20 @@ func checkKeys(ctx context.Context, path string) (err error) {
 		err = ErrDamaged
 	}
 	return err
+}
+
+// In whatsmeow's own table. It is looked for device by device, as its index is.
+const forgetSent = `DELETE FROM whatsmeow_retry_buffer WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND timestamp < ?`
+
+// ForgetSent deletes the sent messages of before a time from whatsapp.db. whatsmeow keeps them for
+// recipients' devices that could not open one.
+func (db *DB) ForgetSent(ctx context.Context, before time.Time) error {
+	keys, err := db.WhatsApp(ctx)
+	if err == nil {
+		_, err = keys.ExecContext(ctx, forgetSent, before.UnixMilli())
+	}
+	if err != nil {
+		return fmt.Errorf("forget sent messages: %w", err)
+	}
+	return nil
 }

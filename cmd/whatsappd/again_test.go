@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -48,6 +49,50 @@ func TestRecipientsMayAskAgainAfterAKill(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, asked, 5, "%+v", task.Timeline) // a bad network doubles receipts
+}
+
+func TestRecipientsMayAskForTwoWeeks(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 0)
+	w.account(simulator.AccountSpec{Number: contact(1), Name: "Contact", Companions: 1})
+	w.account(simulator.AccountSpec{Number: contact(2), Name: "Other contact"})
+	w.serve()
+	w.pair()
+	require.NoError(t, w.sim.SetAway(t.Context(), contact(1), true))
+	for text, days := range map[string]int{"ten days old": 10, "fifteen days old": 15} {
+		id := w.ws("message", contact(1), text)
+		w.hook.result(id, "True")
+		message := w.task(id).MessageID
+		w.daemon.stop() // what it has in memory is gone with it
+		w.tamper(fmt.Sprintf("UPDATE whatsmeow_retry_buffer SET timestamp = timestamp - %d * 24 * 3600 * 1000 WHERE message_id = '%s'", days, message))
+		w.serve()
+		w.online()
+	}
+	w.hook.result(w.ws("message", contact(2), "with each send old messages are forgotten"), "True")
+	companion := uint16(1)
+	w.faults(simulator.Fault{At: "open", Do: "fail", Peer: contact(1), Device: &companion, Times: 2})
+	require.NoError(t, w.sim.SetAway(t.Context(), contact(1), false))
+	onCompanion := func(atLeast int) (shown []string) {
+		w.eventually("messages on the companion", func() bool {
+			entries, err := w.sim.Inbox(t.Context(), contact(1))
+			shown = nil
+			for _, entry := range entries {
+				if entry.Device == companion {
+					shown = append(shown, entry.Text)
+				}
+			}
+			return err == nil && len(shown) >= atLeast
+		})
+		return shown
+	}
+	onCompanion(1)
+	w.eventually("the request for the older one is refused", func() bool {
+		return strings.Contains(w.daemon.output(), "Failed to handle retry receipt")
+	})
+	w.hook.result(w.ws("message", contact(1), "of today"), "True")
+	require.Equal(t, []string{"ten days old", "of today"}, onCompanion(2))
+	w.daemon.stop()
+	require.Equal(t, 3, w.rows("whatsmeow_retry_buffer"), "the older one is not kept")
 }
 
 func TestFiftyCallsUnderOneKeyAreOneMessage(t *testing.T) {

@@ -105,6 +105,7 @@ func (a *app) openAccount(ctx context.Context, cfg Config, work *worker) (*sessi
 	options := session.Options{
 		Account:            session.DefaultAccount,
 		DB:                 keys,
+		ForgetSent:         a.db.ForgetSent,
 		Keeper:             a.db,
 		DeviceName:         cfg.Device.Name,
 		PairingAuto:        cfg.Pairing.Auto,
