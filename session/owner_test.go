@@ -433,10 +433,12 @@ func TestALogOutMakesABoundedSeriesOfRounds(t *testing.T) {
 			t.Parallel()
 			runBench(t, Facts{}, func(t *testing.T, b *bench) {
 				devices := 0
+				var made []time.Time
 				require.NoError(t, b.a.ask(t.Context(), func(_ context.Context, o *owner) error {
 					b.a.opts.PairingAuto, b.a.opts.PairingRounds = test.auto, 3
 					o.fresh = func() *link {
 						devices++
+						made = append(made, time.Now())
 						return b.offering()
 					}
 					return nil
@@ -463,6 +465,14 @@ func TestALogOutMakesABoundedSeriesOfRounds(t *testing.T) {
 				require.Equal(t, LoggedOut, b.facts.EndState)
 				require.Contains(t, b.facts.EndDetail, "it was online for 12s; last deeds: a send 0s before")
 				require.Equal(t, 1, b.wire.count(), "dials of the device that was removed")
+				const scannable = 160 * time.Second // that is how long the six of a round can be scanned
+				for i := range max(0, len(made)-1) {
+					require.InDelta(t, scannable+2*time.Minute<<i, made[i+1].Sub(made[i]), float64(2*time.Second), "growing pauses between rounds")
+				}
+				round, err := b.a.Pair(t.Context())
+				require.NoError(t, err)
+				require.NotEmpty(t, round.Code, "a person gets a code at once")
+				require.Equal(t, test.rounds+1, devices)
 			})
 		})
 	}
@@ -481,6 +491,38 @@ func (b *bench) offering() *link {
 	}
 	l.wire = wire
 	return l
+}
+
+func TestALockedOrBannedAccountIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for reason, code := range map[events.ConnectFailureReason]string{
+		events.ConnectFailureMainDeviceGone: CodeAccountLocked, events.ConnectFailureUnknownLogout: CodeAccountBanned,
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			runBench(t, Facts{}, func(t *testing.T, b *bench) {
+				devices := 0
+				require.NoError(t, b.a.ask(t.Context(), func(_ context.Context, o *owner) error {
+					b.a.opts.PairingAuto, b.a.opts.PairingRounds = true, 3
+					o.fresh = func() *link {
+						devices++
+						return b.offering()
+					}
+					return nil
+				}))
+				b.pass(time.Minute)
+				b.wire.set(false)
+				b.wire.says(&events.LoggedOut{OnConnect: true, Reason: reason})
+				for range 30 {
+					b.pass(24 * time.Hour)
+					b.a.NeedsPairing() // a task waits
+				}
+				require.Equal(t, code, b.is(Locked).Reason)
+				require.Equal(t, 1, b.wire.count(), "no dial in a month")
+				require.Zero(t, devices, "and no pairing round")
+			})
+		})
+	}
 }
 
 func TestAnOutdatedClientStopsDialling(t *testing.T) {
