@@ -78,12 +78,14 @@ func (broken) RoundTrip(*http.Request) (*http.Response, error) { panic("a mistak
 func TestAPanicIsOneFailedAttempt(t *testing.T) {
 	t.Parallel()
 	keeper := &fullDisk{}
-	s, err := NewSender(SenderOptions{}, keeper)
+	counted := 0
+	s, err := NewSender(SenderOptions{Panicked: func() { counted++ }}, keeper)
 	require.NoError(t, err)
 	s.client.Transport = broken{}
 	s.attempt(t.Context(), Delivery{ID: "cb_1", URL: "http://host/cb", Attempt: 1})
 	require.Len(t, keeper.kept, 1)
 	require.Equal(t, Due, keeper.kept[0].State)
 	require.Contains(t, keeper.kept[0].LastError, "panicked")
+	require.Equal(t, 1, counted)
 	require.True(t, keeper.kept[0].NextAt.After(time.Now()))
 }

@@ -30,6 +30,7 @@ type SenderOptions struct {
 	Timeout       time.Duration // of one attempt; default 15 s
 	Workers       int           // attempts at once; default 32
 	PerReceiver   int           // of them to one destination; default 4
+	Panicked      func()        // called for each attempt that panicked
 	Logger        *slog.Logger
 	Now           func() time.Time
 	Random        func() float64 // in [0, 1)
@@ -55,6 +56,9 @@ const drained = 64 << 10
 func NewSender(opts SenderOptions, keeper Keeper) (*Sender, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 15 * time.Second
+	}
+	if opts.Panicked == nil {
+		opts.Panicked = func() {}
 	}
 	if opts.Workers == 0 {
 		opts.Workers = 32
@@ -257,6 +261,7 @@ func (s *Sender) guarded(ctx context.Context, d Delivery) (status int, header ht
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.log.Error("an attempt panicked", "callback", d.ID, "cause", cause, "stack", string(debug.Stack()))
+			s.opts.Panicked()
 			err = errPanicked
 		}
 	}()

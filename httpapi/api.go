@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type Options struct {
 	Account     session.AccountID
 	MetricsOpen bool          // /metrics without a token, on a loopback listener
 	GuessDelay  time.Duration // how late wrong tokens are refused after many from one address; default 1 s
+	Panicked    func()        // called for each request whose handler panicked
 	Logger      *slog.Logger
 	Now         func() time.Time
 }
@@ -110,6 +112,9 @@ func New(opts Options, tasks tasks, ledger ledger, account account, callbacks ca
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Panicked == nil {
+		opts.Panicked = func() {}
 	}
 	if opts.GuessDelay == 0 {
 		opts.GuessDelay = time.Second
@@ -288,7 +293,8 @@ func method(name string) string {
 func (a *API) recoverPanic(c *gin.Context) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			a.log.Error("request panicked", "request_id", c.GetString(keyRequest), "route", c.FullPath(), "panic", cause)
+			a.log.Error("request panicked", "request_id", c.GetString(keyRequest), "route", c.FullPath(), "panic", cause, "stack", string(debug.Stack()))
+			a.opts.Panicked()
 			a.refuse(c, errInternal)
 			c.Abort()
 		}

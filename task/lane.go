@@ -25,6 +25,7 @@ type Options struct {
 
 	Report   func(Task) *Callback // what a finished task tells its caller; nil for nothing
 	Finished func()               // called after every commit that may hold callbacks
+	Panicked func()               // called for each attempt that panicked
 
 	BatchSize int           // checks in one call of the worker; default 50
 	BatchWait time.Duration // how long the first check waits for company; default 30 ms
@@ -59,6 +60,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Finished == nil {
 		o.Finished = func() {}
+	}
+	if o.Panicked == nil {
+		o.Panicked = func() {}
 	}
 	if o.CheckAllowance == nil {
 		o.CheckAllowance = func(_ time.Time, want int) (int, time.Time) { return want, time.Time{} }

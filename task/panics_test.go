@@ -14,7 +14,9 @@ func TestAPanicOfTheWorkerIsOneFailedAttempt(t *testing.T) {
 	t.Parallel()
 	var panics atomic.Bool
 	panics.Store(true)
-	play(t, func(_ *task.Options, h *hands) {
+	var counted atomic.Int64
+	play(t, func(o *task.Options, h *hands) {
+		o.Panicked = func() { counted.Add(1) }
 		h.send = func(one task.Task) task.Outcome {
 			if panics.Load() && one.Number == "1" {
 				panic("a mistake")
@@ -35,6 +37,7 @@ func TestAPanicOfTheWorkerIsOneFailedAttempt(t *testing.T) {
 			require.Equal(t, task.Queued, s.ledger.get(id).State)
 			require.Equal(t, "no_outcome", s.ledger.get(id).Code)
 		}
+		require.EqualValues(t, 2, counted.Load())
 		require.True(t, s.ledger.get(broken).MaybeSent, "nobody knows how far it came")
 		panics.Store(false)
 		s.pass(10 * time.Second)

@@ -117,6 +117,7 @@ func (l *Lane) guarded(tasks []Task, attempt func() []Outcome) (outcomes []Outco
 			return
 		}
 		l.log.Error("an attempt panicked", "tasks", len(tasks), "first", string(tasks[0].ID), "cause", cause, "stack", string(debug.Stack()))
+		l.opts.Panicked()
 		outcomes = nil
 		for range tasks {
 			outcome := Later(codeNoOutcome, "the attempt panicked: a mistake in the daemon, the log has more", 0)

@@ -39,6 +39,7 @@ type app struct {
 	api      *httpapi.API
 	listener net.Listener
 	limits   httpapi.Limits
+	panics   panics
 	watch    func(session.Event) // the sandbox looks on; nil otherwise
 }
 
@@ -69,7 +70,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 	if err != nil {
 		return nil, err
 	}
-	if a.sender, err = newSender(cfg, log, guard, a.db); err != nil {
+	if a.sender, err = newSender(cfg, log, guard, a.db, a.panics.callback.add); err != nil {
 		return nil, err
 	}
 	a.lane = task.NewLane(task.Options{
@@ -82,6 +83,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 		DeliveryTimeout:      cfg.Task.DeliveryTimeout,
 		Report:               callback.Report,
 		Finished:             a.sender.Wake,
+		Panicked:             a.panics.task.add,
 		Grace:                stopLanes - 500*time.Millisecond,
 		Logger:               log,
 	}, a.db, work)
@@ -92,6 +94,7 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 		Logger:      log,
 		Account:     session.DefaultAccount,
 		MetricsOpen: loopback(a.listener.Addr()),
+		Panicked:    a.panics.request.add,
 	}, a.lane, a.db, a.account, a.db, guard, newMetrics(prometheus.NewRegistry(), a))
 	return a, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,8 +20,18 @@ type metrics struct {
 
 	state, lastAnswer, roundTrip, tasks, callbacks, logLines, activity *prometheus.Desc
 	dials, ends, pingsMissed, askedAgain, refused                      *prometheus.Desc
-	alive, libraryAge, behind                                          *prometheus.Desc
+	alive, libraryAge, behind, panics                                  *prometheus.Desc
 }
+
+// panics counts the mistakes in the daemon that were caught, by where they were.
+type panics struct {
+	task, callback, request tally
+}
+
+// tally counts.
+type tally struct{ atomic.Int64 }
+
+func (t *tally) add() { t.Add(1) }
 
 // newMetrics returns the handler of /metrics.
 func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
@@ -47,6 +58,7 @@ func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
 			refused:     desc("messages_refused_total", "Messages WhatsApp refused, by its number.", "account", "wa_code"),
 			alive:       desc("account_alive", "0 when the account's loop is stuck, as /healthz tells.", "account"),
 			behind:      desc("protocol_version_behind", "Revisions of WhatsApp's web client since the one the protocol library has.", "account"),
+			panics:      desc("panics_total", "Mistakes in the daemon that cost one attempt or one answer; the log has the stack.", "where"),
 			libraryAge:  desc("library_age_seconds", "Age of the protocol library this program was built with."),
 		},
 	)
@@ -70,6 +82,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(m.lastAnswer, time.Since(status.LastAnswer).Seconds(), account)
 		}
 		m.collectConnection(ch, account)
+	}
+	for where, count := range map[string]*tally{"task": &m.app.panics.task, "callback": &m.app.panics.callback, "request": &m.app.panics.request} {
+		ch <- prometheus.MustNewConstMetric(m.panics, prometheus.CounterValue, float64(count.Load()), where)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // a scrape brings no context
 	defer cancel()

@@ -39,6 +39,10 @@ func (c *serveCommand) Run(ctx context.Context, term terminal, cli *commands) er
 	if made {
 		log.Info("there was no token, so one was made; callers need it", "file", cfg.TokenFile)
 	}
+	if err := awaitClock(ctx, log, session.LibraryDate()); err != nil {
+		log.Info("stopped while it waited for the clock")
+		return nil
+	}
 	a, err := newApp(ctx, cfg, log, screen)
 	if err != nil && ctx.Err() != nil {
 		log.Info("stopped while it started", "at", err)
@@ -145,12 +149,13 @@ func newGuard(cfg Config, log *slog.Logger, own func() []netip.AddrPort) (*callb
 }
 
 // newSender builds the delivery of callbacks.
-func newSender(cfg Config, log *slog.Logger, guard *callback.Guard, keeper callback.Keeper) (*callback.Sender, error) {
+func newSender(cfg Config, log *slog.Logger, guard *callback.Guard, keeper callback.Keeper, panicked func()) (*callback.Sender, error) {
 	return callback.NewSender(callback.SenderOptions{
 		Secrets:       cfg.Callback.secrets(),
 		Authorization: string(cfg.Callback.Authorization),
 		UserAgent:     "whatsappd/" + version,
 		Guard:         guard,
+		Panicked:      panicked,
 		Logger:        log,
 	}, keeper)
 }
