@@ -436,6 +436,29 @@ func TestAlertsAreToldOnce(t *testing.T) {
 	require.Len(t, s.texts, 6)
 }
 
+func TestEachBanIsTold(t *testing.T) {
+	t.Parallel()
+	s := newFakeSlack(t)
+	n, _, _ := start(t, s)
+	until := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	banned := func(detail string, hours int) session.StatusChanged {
+		return session.StatusChanged{Status: session.Status{State: session.TempBanned, Detail: detail, Until: until.Add(time.Duration(hours) * time.Hour)}}
+	}
+	known := banned("told by an earlier run", 0)
+	known.Again = true
+	longer := banned("second", 2) // the same, met once more
+	longer.Again = true
+	n.Observe(known)
+	for _, event := range []session.StatusChanged{banned("first", 0), banned("first", 0), banned("first", 1), banned("second", 1), longer, banned("third", 3)} {
+		n.Observe(session.StatusChanged{Status: session.Status{State: session.Connecting}})
+		n.Observe(event)
+	}
+	s.until("the last one", s.told("third"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Len(t, s.texts, 4, "%v", s.texts)
+}
+
 func TestARestartTellsNothingAnew(t *testing.T) {
 	t.Parallel()
 	s := newFakeSlack(t)

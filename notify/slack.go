@@ -46,6 +46,7 @@ type Slack struct {
 	tried   shownCode            // the last code that is out, or that could not be put out
 	changed chan struct{}        // closed and replaced when tried changes
 	told    session.State        // the last trouble that was told
+	banned  session.Status       // the last ban
 	lost    time.Time            // since when the connection is lost, zero while it is not
 
 	thread thread // only the goroutine in Run touches it
@@ -106,7 +107,7 @@ func (s *Slack) Observe(event session.Event) {
 	}
 }
 
-// note decides what a change of state is worth telling; again says that a daemon before this one told of it. Call with s.mu
+// note decides what a change of state is worth telling; again says that it was told before. Call with s.mu
 // held.
 func (s *Slack) note(status session.Status, again bool) {
 	switch status.State {
@@ -118,10 +119,13 @@ func (s *Slack) note(status session.Status, again bool) {
 		}
 	case session.LoggedOut, session.Locked, session.Replaced, session.TempBanned, session.Outdated:
 		s.lost = time.Time{}
-		if s.told != status.State && !again {
+		if !again && (s.told != status.State || s.anotherBan(status)) {
 			s.alerts = append(s.alerts, trouble(status))
 		}
 		s.told = status.State
+		if status.State == session.TempBanned {
+			s.banned = status
+		}
 	case session.Backoff, session.Degraded, session.Connecting:
 		if s.lost.IsZero() {
 			s.lost = time.Now()
@@ -131,6 +135,12 @@ func (s *Slack) note(status session.Status, again bool) {
 			s.told = session.Backoff
 		}
 	}
+}
+
+// anotherBan tells whether a status is a ban other than the last one: they may follow one another without a moment online.
+// Call with s.mu held.
+func (s *Slack) anotherBan(status session.Status) bool {
+	return status.State == session.TempBanned && (status.Detail != s.banned.Detail || !status.Until.Equal(s.banned.Until))
 }
 
 // trouble says what has happened and what to do.

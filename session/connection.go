@@ -362,7 +362,23 @@ func (o *owner) banned(ctx context.Context, event *events.TemporaryBan) {
 		pause = o.t.BanUnknown
 	}
 	until := o.now().Add(pause).Round(0) // by the wall clock: a ban goes on while the machine sleeps
-	o.hold(ctx, ending{TempBanned, CodeTempBanned, "WhatsApp bans the account for now: " + event.Code.String(), until}, until)
+	why := ending{TempBanned, CodeTempBanned, banDetail(event), until}
+	known := o.facts.EndState == TempBanned && o.facts.EndDetail == why.detail // not online since
+	o.sameBan = known && (event.Expire <= 0 || until.Sub(o.facts.EndUntil).Abs() <= banSlack)
+	o.hold(ctx, why, until)
+}
+
+// banSlack is how much the end of one and the same ban may differ when WhatsApp tells of it again: it tells how long the ban
+// lasts, in whole seconds, and not until when.
+const banSlack = time.Minute
+
+// banDetail says why the account is banned.
+func banDetail(event *events.TemporaryBan) string {
+	detail := "WhatsApp bans the account for now: " + event.Code.String()
+	if event.Expire <= 0 {
+		detail += "; it does not say for how long, and is asked again now and then"
+	}
+	return detail
 }
 
 // hold stays away from WhatsApp, until next if that is not zero.

@@ -33,6 +33,7 @@ type owner struct {
 	unpinged  bool      // a ping had no answer
 	silent    bool      // no answer of any kind for long
 	held      ending    // WhatsApp does not want this connection; empty state: it does
+	sameBan   bool      // the ban that holds was told of before
 	trouble   ending    // why there is no connection at the moment; reason and detail only
 	replaced  time.Time // when another process last took over
 	lastClock time.Time
@@ -276,7 +277,7 @@ func (o *owner) publish(ctx context.Context) {
 	}
 	status := *o.a.status.Load()
 	if differs(status, o.told) {
-		again := o.told.State == "" && status.State == o.facts.EndState
+		again := o.told.State == "" && status.State == o.facts.EndState || status.State == TempBanned && o.sameBan
 		o.told = status
 		o.a.log.Info("account state changed", "state", status.State, "reason", status.Reason, "number", short(status.Number))
 		o.tell(ctx, StatusChanged{Status: status, Again: again})

@@ -386,6 +386,72 @@ func TestABanHoldsOverARestart(t *testing.T) {
 	})
 }
 
+// bans returns of each change into a ban whether it was told as one that is known.
+func (b *bench) bans() (again []bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, event := range b.told {
+		if changed, ok := event.(StatusChanged); ok && changed.Status.State == TempBanned {
+			again = append(again, changed.Again)
+		}
+	}
+	return again
+}
+
+func TestEachBanIsToldAndTheSameOneOnce(t *testing.T) {
+	t.Parallel()
+	ban := func(code events.TempBanReason, expire time.Duration) *events.TemporaryBan {
+		return &events.TemporaryBan{Code: code, Expire: expire}
+	}
+	kept := func(ban *events.TemporaryBan, ahead time.Duration) Facts {
+		begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of a bubble's clock
+		return Facts{EndState: TempBanned, EndReason: CodeTempBanned, EndDetail: banDetail(ban), EndUntil: begin.Add(ahead)}
+	}
+	const code, other = events.TempBanBlockedByUsers, events.TempBanSentToTooManyPeople
+	for name, c := range map[string]struct {
+		facts Facts
+		met   []any // at the first dials; an online connection is cut after hours
+		again []bool
+	}{
+		"another end":               {met: []any{ban(code, time.Hour), ban(code, 2*time.Hour)}, again: []bool{false, false}},
+		"another reason":            {met: []any{ban(code, time.Hour), ban(other, time.Second)}, again: []bool{false, false}},
+		"another, both without end": {met: []any{ban(code, 0), ban(other, 0)}, again: []bool{false, false}},
+		"an end for one without":    {met: []any{ban(code, 0), ban(code, time.Second)}, again: []bool{false, false}},
+		"after it was online":       {met: []any{ban(code, 0), &events.Connected{}, ban(code, 0)}, again: []bool{false, false}},
+		"the same, a bit longer":    {met: []any{ban(code, time.Hour), ban(code, time.Second)}, again: []bool{false, true}},
+		"the same without end":      {met: []any{ban(code, 0), ban(code, 0), ban(code, 0)}, again: []bool{false, true, true}},
+		"another after a restart":   {facts: kept(ban(code, time.Hour), time.Hour), met: []any{ban(code, time.Hour)}, again: []bool{true, false}},
+		"the same after a restart":  {facts: kept(ban(code, 0), time.Hour), met: []any{ban(code, 0)}, again: []bool{true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.facts.Number = "5511900000001"
+			runBench(t, c.facts, func(t *testing.T, b *bench) {
+				b.slow()
+				var met atomic.Int32
+				b.wire.meets = func(int) {
+					n := int(met.Add(1))
+					if n > len(c.met) {
+						b.wire.says(&events.Connected{})
+						return
+					}
+					b.wire.says(c.met[n-1])
+				}
+				b.pass(time.Second)
+				for int(met.Load()) < len(c.met) {
+					if b.a.Status().State == Online {
+						b.wire.ends()
+					}
+					b.pass(3 * time.Hour)
+				}
+				b.pass(3 * time.Hour)
+				b.is(Online)
+				require.Equal(t, c.again, b.bans())
+			})
+		})
+	}
+}
+
 func TestWhoIsReplacedTriesOnceAtMost(t *testing.T) {
 	t.Parallel()
 	replaced := func(b *bench) { b.wire.set(false); b.wire.says(&events.StreamReplaced{}); b.pass(0) }

@@ -114,7 +114,7 @@ type Event interface{ event() }
 // StatusChanged comes once for every real change of an account's state, reason or number.
 type StatusChanged struct {
 	Status Status
-	Again  bool // it was so before the daemon started, and was told then
+	Again  bool // it was told before: by an earlier run of the daemon, or it is a ban that was met once more
 }
 
 // PairingChanged comes for every step of a pairing round: start, each code, scan, end.

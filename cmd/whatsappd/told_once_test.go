@@ -42,3 +42,24 @@ func TestABanIsToldOnceAlsoOverARestart(t *testing.T) {
 	require.Equal(t, 1, slack.count("banned the account for a while"))
 	require.Equal(t, 1, slack.count("back online"))
 }
+
+func TestABanRightAfterABanIsToldToo(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 1)
+	slack := w.withSlack()
+	w.serve()
+	w.pair()
+	w.faults(
+		simulator.Fault{At: "login", Do: "failure", Code: 402, Ban: 101, Expire: simulator.Duration(2 * time.Second), Times: 1},
+		simulator.Fault{At: "login", Do: "failure", Code: 402, Ban: 102, Expire: simulator.Duration(time.Hour), Times: 1},
+	)
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickDrop))
+	slack.wantsText("bans the account for now: 101")
+	slack.wantsText("bans the account for now: 102")
+	w.daemon.stop()
+	w.serve()
+	w.eventually("the ban is known", func() bool { return w.status().State == "temp_banned" })
+	w.daemon.stop() // what was to be told has been told
+	require.Equal(t, 2, slack.count("banned the account for a while"))
+	require.Zero(t, slack.count("back online"))
+}
