@@ -90,8 +90,8 @@ type Timing struct {
 	Tick    time.Duration // how often the connection is looked at; 1 s
 	Stuck   time.Duration // a loop that did not turn for so long is stuck; 60 s
 
-	Send         time.Duration // without an outcome for so long a send gets a new connection; 45 s
-	Query        time.Duration // for a number check or a log-out; 40 s
+	Send         time.Duration // without an outcome for so long a send gets a new connection; 30 s
+	Query        time.Duration // for a number check or a log-out; 30 s
 	CheckCooling time.Duration // no checks for so long after WhatsApp called them too many; 1 min
 	Observe      time.Duration // pause before a message that could not be kept is offered again; doubles twice; 200 ms
 	Stop         time.Duration // for the send in flight when the account is told to stop; 5 s
@@ -127,8 +127,8 @@ func (t Timing) withDefaults() Timing {
 		{&t.Silence, 60 * time.Second},
 		{&t.Tick, time.Second},
 		{&t.Stuck, 60 * time.Second},
-		{&t.Send, 45 * time.Second},
-		{&t.Query, 40 * time.Second},
+		{&t.Send, 30 * time.Second},
+		{&t.Query, 30 * time.Second},
 		{&t.CheckCooling, time.Minute},
 		{&t.Observe, 200 * time.Millisecond},
 		{&t.Stop, 5 * time.Second},
