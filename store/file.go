@@ -27,14 +27,14 @@ const magic = "SQLite format 3\x00"
 
 // The ways to open a database. Each connection of a pool needs its pragmas, so they stand in its address.
 const (
-	// writing: foreign keys, because whatsmeow refuses to start without; FULL, because a commit is a promise that must
-	// survive a power cut, and the driver's default for a write-ahead log is less; a long wait for whoever else holds the
-	// file; transactions that take the write lock at once, because taking it later can fail without a wait; deleted text
-	// overwritten where that costs no extra write.
-	writing = "_foreign_keys=on&_synchronous=FULL&_busy_timeout=20000&_txlock=immediate&_secure_delete=fast&_stmt_cache_size=64"
+	// writing: foreign keys, because whatsmeow refuses to start without; FULL, because a commit is a promise that must survive
+	// a power cut, and the driver's default for a write-ahead log is less; a wait for whoever else holds the file, of which two
+	// in a row, that of the call before and one's own, end before callers hang up after 30 s; transactions that take the write
+	// lock at once, because taking it later can fail without a wait; deleted text overwritten where that costs no extra write.
+	writing = "_foreign_keys=on&_synchronous=FULL&_busy_timeout=14000&_txlock=immediate&_secure_delete=fast&_stmt_cache_size=64"
 	// copying: as reading, but for a statement that writes another file.
-	copying = "mode=ro&_busy_timeout=20000"
-	reading = "mode=ro&_query_only=1&_busy_timeout=20000&_stmt_cache_size=64"
+	copying = "mode=ro&_busy_timeout=14000"
+	reading = "mode=ro&_query_only=1&_busy_timeout=14000&_stmt_cache_size=64"
 )
 
 // useLog turns the write-ahead log on, so that readers do not wait for the writer. The file remembers it.

@@ -244,7 +244,7 @@ func TestWhatsmeowsStoreRunsOnItsOneConnection(t *testing.T) {
 	require.Equal(t, 1, keys.Stats().MaxOpenConnections)
 	container := sqlstore.NewWithDB(keys, "sqlite3", nil)
 	require.NoError(t, container.Upgrade(t.Context()))
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "20000"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "14000"} {
 		require.Equal(t, want, pragmaOf(t, keys, pragma), pragma)
 	}
 }
@@ -253,7 +253,7 @@ func TestTheLedgerIsDurableAndItsReadersOnlyRead(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, t.TempDir())
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1",
-		"busy_timeout": "20000", "temp_store": "2"} {
+		"busy_timeout": "14000", "temp_store": "2"} {
 		require.NoError(t, db.writer.do(t.Context(), func(_ context.Context, q queries) error {
 			require.Equal(t, want, pragmaOf(t, q, pragma), pragma)
 			return nil
