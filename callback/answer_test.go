@@ -44,6 +44,7 @@ func answered(t testing.TB, answer []byte) *noted {
 		return ours, nil
 	}
 	defer sender.client.CloseIdleConnections()
+	sender.receivers.begin("http://receiver.example:80")
 	sender.attempt(t.Context(), Delivery{ID: "cb_1", TaskID: "1", URL: "http://receiver.example/cb", Body: []byte(`{}`), State: Sending, Attempt: 1})
 	require.Equal(t, "cb_1", n.delivery.ID, "every attempt is noted")
 	return n

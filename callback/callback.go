@@ -57,11 +57,12 @@ var ErrNotDead = errors.New("only a dead callback can be replayed")
 
 // Keeper keeps deliveries durably. The store implements it; rows come into being with the end of their task.
 type Keeper interface {
-	// ClaimDue takes up to max due deliveries, oldest due first, marks them sending and counts the attempt. Deliveries to
-	// the destinations (scheme, host and port of the URL, as Destination returns it) in busy are passed over.
-	ClaimDue(ctx context.Context, now time.Time, max int, busy []string) ([]Delivery, error)
-	// NextDelivery returns when the earliest due delivery is due; false when there is none.
-	NextDelivery(ctx context.Context) (time.Time, bool, error)
+	// ClaimDue takes due deliveries for which there is room, oldest due first, marks them sending and counts the attempt. When
+	// it takes none, there are none.
+	ClaimDue(ctx context.Context, now time.Time, room Room) ([]Delivery, error)
+	// NextDelivery returns when the earliest due delivery is due that goes to none of the full destinations; false when there
+	// is none.
+	NextDelivery(ctx context.Context, full []string) (time.Time, bool, error)
 	// Record keeps an attempt and the delivery's new State, NextAt, LastStatus, LastError and Finished, in one commit.
 	Record(ctx context.Context, d Delivery, a Attempt) error
 	// RecoverDeliveries puts deliveries found sending back to due: called once at start.

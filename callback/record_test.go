@@ -82,6 +82,7 @@ func TestAPanicIsOneFailedAttempt(t *testing.T) {
 	s, err := NewSender(SenderOptions{Panicked: func() { counted++ }}, keeper)
 	require.NoError(t, err)
 	s.client.Transport = broken{}
+	s.receivers.begin("http://host:80")
 	s.attempt(t.Context(), Delivery{ID: "cb_1", URL: "http://host/cb", Attempt: 1})
 	require.Len(t, keeper.kept, 1)
 	require.Equal(t, Due, keeper.kept[0].State)

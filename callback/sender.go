@@ -28,8 +28,8 @@ type SenderOptions struct {
 	UserAgent     string
 	Guard         *Guard
 	Timeout       time.Duration // of one attempt; default 15 s
-	Workers       int           // attempts at once; default 32
-	PerReceiver   int           // of them to one destination; default 4
+	Workers       int           // attempts at once; default 200: most of them wait for a receiver that is slow
+	PerReceiver   int           // attempts at once to one destination that answers; default 4
 	Panicked      func()        // called for each attempt that panicked
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -38,15 +38,13 @@ type SenderOptions struct {
 
 // Sender delivers what the keeper holds, until each callback is delivered or dead.
 type Sender struct {
-	opts    SenderOptions
-	keeper  Keeper
-	client  *http.Client
-	signers []*standardwebhooks.Webhook
-	log     *slog.Logger
-	wakes   chan struct{} // holds one value: look again
-
-	mu   sync.Mutex
-	busy map[string]int // attempts on their way, by destination
+	opts      SenderOptions
+	keeper    Keeper
+	client    *http.Client
+	signers   []*standardwebhooks.Webhook
+	log       *slog.Logger
+	wakes     chan struct{} // holds one value: look again
+	receivers *receivers
 }
 
 // drained is how much of an answer is read, so that the connection can be used again.
@@ -61,7 +59,7 @@ func NewSender(opts SenderOptions, keeper Keeper) (*Sender, error) {
 		opts.Panicked = func() {}
 	}
 	if opts.Workers == 0 {
-		opts.Workers = 32
+		opts.Workers = 200
 	}
 	if opts.PerReceiver == 0 {
 		opts.PerReceiver = 4
@@ -77,7 +75,8 @@ func NewSender(opts SenderOptions, keeper Keeper) (*Sender, error) {
 	}
 	s := &Sender{
 		opts: opts, keeper: keeper, client: newClient(opts.Guard, opts.Timeout), log: opts.Logger,
-		wakes: make(chan struct{}, 1), busy: map[string]int{},
+		wakes:     make(chan struct{}, 1),
+		receivers: &receivers{places: opts.Workers, each: opts.PerReceiver, known: map[string]*receiver{}},
 	}
 	for i, secret := range opts.Secrets {
 		signer, err := standardwebhooks.NewWebhook(secret)
@@ -139,67 +138,42 @@ func (s *Sender) Run(ctx context.Context) error {
 // round starts as many due attempts as there is room for, and says how long nothing else will be due.
 func (s *Sender) round(ctx context.Context, attempts *sync.WaitGroup) (time.Duration, error) {
 	now := s.opts.Now()
-	room, full := s.room()
-	if room > 0 {
-		due, err := s.keeper.ClaimDue(ctx, now, room, full)
+	room := s.receivers.room()
+	full := room.Full()
+	if room.All > 0 {
+		due, err := s.keeper.ClaimDue(ctx, now, room)
 		if err != nil {
 			return 0, err
 		}
 		for _, d := range due {
-			s.take(d)
+			s.receivers.begin(Destination(d.URL))
 			attempts.Go(func() {
 				s.attempt(ctx, d)
-				s.release(d)
+				s.Wake()
 			})
 		}
 		if len(due) > 0 {
 			return 0, nil // there may be more
 		}
 	}
-	at, some, err := s.keeper.NextDelivery(ctx)
+	at, some, err := s.keeper.NextDelivery(ctx, full)
 	if err != nil || !some {
 		return safetyTick, err
 	}
-	if !at.After(now) { // due, but its destination is busy: the end of an attempt wakes us
+	if !at.After(now) { // due, but there is no room: the end of an attempt wakes us
 		return safetyTick, nil
 	}
 	return min(at.Sub(now), safetyTick), nil
 }
 
-// room says how many attempts may start, and which destinations have enough of them.
-func (s *Sender) room() (count int, full []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	count = s.opts.Workers
-	for destination, busy := range s.busy {
-		count -= busy
-		if busy >= s.opts.PerReceiver {
-			full = append(full, destination)
-		}
-	}
-	return min(count, s.opts.PerReceiver), full
-}
-
-func (s *Sender) take(d Delivery) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.busy[Destination(d.URL)]++
-}
-
-func (s *Sender) release(d Delivery) {
-	s.mu.Lock()
-	destination := Destination(d.URL)
-	if s.busy[destination]--; s.busy[destination] == 0 {
-		delete(s.busy, destination)
-	}
-	s.mu.Unlock()
-	s.Wake()
-}
+// Counts tells what is on its way.
+func (s *Sender) Counts() Counts { return s.receivers.counts() }
 
 // attempt delivers once and keeps what came of it.
 func (s *Sender) attempt(ctx context.Context, d Delivery) {
 	begun := s.opts.Now()
 	status, header, err := s.guarded(ctx, d)
+	defer s.ended(ctx, Destination(d.URL), status != 0)
 	if ctx.Err() != nil && status/100 != 2 {
 		return // cut short by the stop: found on its way at the next start, and tried again
 	}
@@ -226,6 +200,17 @@ func (s *Sender) attempt(ctx context.Context, d Delivery) {
 	}
 	a.Error = d.LastError
 	s.record(ctx, d, a)
+}
+
+// ended counts an attempt that has ended, and tells when a receiver falls silent or answers again.
+func (s *Sender) ended(ctx context.Context, destination string, answered bool) {
+	switch changed := s.receivers.end(destination, answered); {
+	case !changed || ctx.Err() != nil:
+	case answered:
+		s.log.Info("a receiver answers again", "destination", destination)
+	default:
+		s.log.Warn("a receiver does not answer; until it does it gets one callback at a time", "destination", destination)
+	}
 }
 
 // record keeps an attempt. While the ledger fails, on a full disk for example, it is tried again and again, until the context

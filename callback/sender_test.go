@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,12 +38,12 @@ func newOutbox(urls ...string) *outbox {
 	return o
 }
 
-func (o *outbox) ClaimDue(_ context.Context, now time.Time, most int, busy []string) ([]callback.Delivery, error) {
+func (o *outbox) ClaimDue(_ context.Context, now time.Time, room callback.Room) ([]callback.Delivery, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var claimed []callback.Delivery
 	for _, d := range o.deliveries {
-		if len(claimed) == most || d.State != callback.Due || d.NextAt.After(now) || strings.Contains(strings.Join(busy, " ")+" ", callback.Destination(d.URL)+" ") {
+		if len(claimed) == room.All || d.State != callback.Due || d.NextAt.After(now) || !room.Take(callback.Destination(d.URL)) {
 			continue
 		}
 		d.State = callback.Sending
@@ -52,13 +53,13 @@ func (o *outbox) ClaimDue(_ context.Context, now time.Time, most int, busy []str
 	return claimed, nil
 }
 
-func (o *outbox) NextDelivery(context.Context) (time.Time, bool, error) {
+func (o *outbox) NextDelivery(_ context.Context, full []string) (time.Time, bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var next time.Time
 	found := false
 	for _, d := range o.deliveries {
-		if d.State == callback.Due && (!found || d.NextAt.Before(next)) {
+		if d.State == callback.Due && !slices.Contains(full, callback.Destination(d.URL)) && (!found || d.NextAt.Before(next)) {
 			next, found = d.NextAt, true
 		}
 	}
@@ -255,7 +256,7 @@ func TestADeadReceiverStarvesNobody(t *testing.T) {
 	urls = append(urls, receiver(t, func(http.ResponseWriter, *http.Request) { alive <- struct{}{} }))
 	send(t, newOutbox(urls...), callback.SenderOptions{})
 	<-alive
-	require.LessOrEqual(t, stuck.Load(), int32(4))
+	require.LessOrEqual(t, stuck.Load(), int32(1))
 }
 
 func TestWhatWasOnItsWayIsDeliveredAfterARestart(t *testing.T) {

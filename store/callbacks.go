@@ -17,16 +17,25 @@ import (
 var _ callback.Keeper = (*DB)(nil)
 
 // NextDelivery implements callback.Keeper.
-func (db *DB) NextDelivery(ctx context.Context) (time.Time, bool, error) {
-	var ms sql.NullInt64
-	if err := db.reads.QueryRowContext(ctx, nextCallback).Scan(&ms); err != nil {
+func (db *DB) NextDelivery(ctx context.Context, full []string) (time.Time, bool, error) {
+	list, err := json.Marshal(append([]string{}, full...)) // a list even when there are none
+	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look for the next due callback: %w", err)
 	}
-	return fromMillis(ms.Int64), ms.Valid, nil
+	var ms int64
+	err = db.reads.QueryRowContext(ctx, nextCallback, string(list)).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("look for the next due callback: %w", err)
+	}
+	return fromMillis(ms), true, nil
 }
 
 // Without being told, SQLite prefers the index by state and sorts all that are due.
-const nextCallback = `SELECT min(next_at) FROM callback INDEXED BY callback_due WHERE state = 'due'`
+const nextCallback = `SELECT next_at FROM callback INDEXED BY callback_due WHERE state = 'due' AND next_at >= 0
+	AND destination NOT IN (SELECT value FROM json_each(?)) ORDER BY next_at, id LIMIT 1`
 
 const deliveryColumns = `id, task_id, url, body, state, attempt, next_at, last_status, last_error, created, finished`
 
@@ -50,15 +59,21 @@ const dueCallbacks = `SELECT ` + deliveryColumns + ` FROM callback INDEXED BY ca
 	AND destination NOT IN (SELECT value FROM json_each(?)) ORDER BY next_at, id LIMIT ?`
 
 // ClaimDue implements callback.Keeper.
-func (db *DB) ClaimDue(ctx context.Context, now time.Time, limit int, busy []string) ([]callback.Delivery, error) {
-	list, err := json.Marshal(append([]string{}, busy...)) // a list even when there are none
+func (db *DB) ClaimDue(ctx context.Context, now time.Time, room callback.Room) ([]callback.Delivery, error) {
+	list, err := json.Marshal(room.Full())
 	if err != nil {
 		return nil, fmt.Errorf("claim callbacks: %w", err)
 	}
 	var claimed []callback.Delivery
-	err = db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
-		if claimed, err = queryDeliveries(ctx, q, dueCallbacks, millis(now), string(list), limit); err != nil {
+	err = db.writer.do(ctx, func(ctx context.Context, q queries) error {
+		due, err := queryDeliveries(ctx, q, dueCallbacks, millis(now), string(list), room.All)
+		if err != nil {
 			return err
+		}
+		for _, d := range due {
+			if room.Take(callback.Destination(d.URL)) {
+				claimed = append(claimed, d)
+			}
 		}
 		for i := range claimed {
 			d := &claimed[i]

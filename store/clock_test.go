@@ -33,7 +33,7 @@ func TestWhatWaitsMovesWithAClockThatIsSetBack(t *testing.T) {
 	ended := one(task.ClassCheck, now)
 	ended.State, ended.Verdict, ended.Finished = task.Done, task.Yes, now
 	require.NoError(t, db.Finish(ctx, []task.Finished{{Task: ended, Callback: &task.Callback{URL: ended.ReturnURL}}}))
-	due, err := db.ClaimDue(ctx, now, 1, nil)
+	due, err := db.ClaimDue(ctx, now, callback.Room{All: 1})
 	require.NoError(t, err)
 	due[0].State, due[0].NextAt = callback.Due, now.Add(5*time.Second)
 	require.NoError(t, db.Record(ctx, due[0], callback.Attempt{DeliveryID: due[0].ID, N: 1, At: now}))
@@ -45,7 +45,7 @@ func TestWhatWaitsMovesWithAClockThatIsSetBack(t *testing.T) {
 	require.NoError(t, db.KeepPace(ctx, account, pace))
 
 	require.NoError(t, db.SetBack(ctx, account, day))
-	at, some, err := db.NextDelivery(ctx)
+	at, some, err := db.NextDelivery(ctx, nil)
 	require.NoError(t, err)
 	require.True(t, some)
 	require.WithinDuration(t, before.Add(5*time.Second), at, 0)

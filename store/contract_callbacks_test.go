@@ -10,10 +10,14 @@ import (
 	"whatsappd/callback"
 )
 
-// due takes due deliveries.
-func (s *scene) due(now time.Time, limit int, busy ...string) []callback.Delivery {
+// due takes due deliveries, of the destinations that are not full.
+func (s *scene) due(now time.Time, limit int, full ...string) []callback.Delivery {
 	s.t.Helper()
-	deliveries, err := s.callbacks.ClaimDue(s.t.Context(), now, limit, busy)
+	room := callback.Room{All: limit, Each: map[string]int{}}
+	for _, destination := range full {
+		room.Each[destination] = 0
+	}
+	deliveries, err := s.callbacks.ClaimDue(s.t.Context(), now, room)
 	require.NoError(s.t, err)
 	return deliveries
 }
@@ -46,7 +50,7 @@ func testDeliver(t *testing.T, open opener) {
 			s.record(d, callback.Attempt{Status: 500, Error: "500"})
 		}
 		require.Empty(t, s.due(s.later(59*time.Second), 10))
-		at, ok, err := s.callbacks.NextDelivery(t.Context())
+		at, ok, err := s.callbacks.NextDelivery(t.Context(), nil)
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, s.later(time.Minute), at)
@@ -55,12 +59,47 @@ func testDeliver(t *testing.T, open opener) {
 		require.Equal(t, 2, claimed[0].Attempt)
 		claimed = s.due(s.later(time.Hour), 1)
 		require.Equal(t, first.ID, claimed[0].ID)
-		_, ok, err = s.callbacks.NextDelivery(t.Context())
+		_, ok, err = s.callbacks.NextDelivery(t.Context(), nil)
 		require.NoError(t, err)
 		require.False(t, ok)
 	})
 
-	t.Run("busy destinations are passed over", func(t *testing.T) {
+	t.Run("each destination gets no more than it has room for", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		for range 5 {
+			s.delivery("http://one/cb")
+			s.delivery("http://two/cb")
+			s.delivery("http://three/cb")
+		}
+		claimed, err := s.callbacks.ClaimDue(t.Context(), s.now, callback.Room{All: 15, Each: map[string]int{"http://one:80": 3, "http://three:80": -1}})
+		require.NoError(t, err)
+		got := map[string]int{}
+		for _, d := range claimed {
+			got[d.URL]++
+		}
+		require.Equal(t, map[string]int{"http://one/cb": 3, "http://two/cb": 1}, got)
+		require.Len(t, s.due(s.now, 15), 3, "of each another one")
+	})
+
+	t.Run("what goes to full destinations is not waited for", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.delivery("http://full/cb")
+		d := s.delivery("http://host/cb")
+		s.due(s.now, 1, "http://full:80")
+		d.State, d.NextAt = callback.Due, s.later(time.Minute)
+		s.record(d, callback.Attempt{Status: 500, Error: "500"})
+		at, ok, err := s.callbacks.NextDelivery(t.Context(), []string{"http://full:80"})
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, d.NextAt, at)
+		_, ok, err = s.callbacks.NextDelivery(t.Context(), []string{"http://full:80", "http://host:80"})
+		require.NoError(t, err)
+		require.False(t, ok)
+	})
+
+	t.Run("full destinations are passed over", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)
 		s.delivery("http://Slow.example/cb?x=1")
@@ -178,7 +217,7 @@ func testListCallbacks(t *testing.T, open opener) {
 		t.Parallel()
 		s := newScene(t, open)
 		sending, due := s.delivery("http://host/cb"), s.delivery("http://host/cb")
-		_, err := s.callbacks.ClaimDue(t.Context(), s.now, 1, nil)
+		_, err := s.callbacks.ClaimDue(t.Context(), s.now, callback.Room{All: 1})
 		require.NoError(t, err)
 		for state, want := range map[callback.State]string{callback.Sending: sending.ID, callback.Due: due.ID} {
 			page, err := s.callbacks.Deliveries(t.Context(), state, "", 10)

@@ -336,7 +336,7 @@ func testSweep(t *testing.T, open opener) {
 		s := newScene(t, open)
 		d := s.delivery("http://host/cb")
 		require.Zero(t, sweep(s, s.later(time.Hour), s.later(time.Hour)))
-		claimed, err := s.callbacks.ClaimDue(t.Context(), s.now, 1, nil)
+		claimed, err := s.callbacks.ClaimDue(t.Context(), s.now, callback.Room{All: 1})
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
 		require.Zero(t, sweep(s, s.later(time.Hour), s.later(time.Hour)))

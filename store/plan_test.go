@@ -39,7 +39,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"claim control":   {claim(task.ClassControl), 4, []string{"task_lane", "task_running"}},
 		"next message":    {`SELECT min(not_before)` + workable(task.ClassMessage), 2, []string{"task_lane", "task_chat"}},
 		"claim callbacks": {dueCallbacks, 3, []string{"callback_due"}},
-		"next callback":   {nextCallback, 0, []string{"callback_due"}},
+		"next callback":   {nextCallback, 1, []string{"callback_due"}},
 		"delete":          {deleteTasks, 2, []string{"task_finished"}},
 		"blank":           {blankTexts, 2, []string{"task_text"}},
 		"finish":          {finishTask, 15, []string{"sqlite_autoindex_task_1"}},

@@ -151,7 +151,7 @@ func TestHostileRowsOfCallbacks(t *testing.T) {
 			db = openDB(t, dir)
 			_, err := db.RecoverDeliveries(t.Context())
 			require.NoError(t, err)
-			due, err := db.ClaimDue(t.Context(), s.later(time.Hour), 10, nil)
+			due, err := db.ClaimDue(t.Context(), s.later(time.Hour), callback.Room{All: 10, Each: map[string]int{"http://host:80": 10}})
 			require.NoError(t, err)
 			require.Len(t, due, 1)
 			require.Equal(t, sound.ID, due[0].ID)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"whatsappd/callback"
 	"whatsappd/session"
 	"whatsappd/task"
 )
@@ -287,7 +288,7 @@ func TestManyCallersOfAllKinds(t *testing.T) {
 					c.State, c.Verdict, c.Finished = task.Done, task.Yes, now
 					errs = append(errs, db.Finish(t.Context(), []task.Finished{{Task: c, Callback: &task.Callback{URL: c.ReturnURL}}}))
 				}
-				_, err = db.ClaimDue(t.Context(), now, 2, nil)
+				_, err = db.ClaimDue(t.Context(), now, callback.Room{All: 2})
 				errs = append(errs, err, db.KeepFacts(t.Context(), session.DefaultAccount, session.Facts{Number: session.Number(number)}))
 				_, err = db.List(t.Context(), "", 0, j)
 				if err := errors.Join(append(errs, err)...); err != nil {

@@ -21,6 +21,7 @@ type metrics struct {
 	state, lastAnswer, roundTrip, tasks, callbacks, logLines, activity *prometheus.Desc
 	dials, ends, pingsMissed, askedAgain, refused                      *prometheus.Desc
 	alive, libraryAge, behind, panics                                  *prometheus.Desc
+	attempts, silent                                                   *prometheus.Desc
 }
 
 // panics counts the mistakes in the daemon that were caught, by where they were.
@@ -48,6 +49,8 @@ func newMetrics(registry *prometheus.Registry, a *app) http.Handler {
 			roundTrip:  desc("round_trip_seconds", "The last measured round trip to WhatsApp.", "account"),
 			tasks:      desc("tasks", "Tasks kept, by state.", "state"),
 			callbacks:  desc("callbacks", "Callbacks kept, by state.", "state"),
+			attempts:   desc("callback_attempts", "Attempts at callbacks that are on their way."),
+			silent:     desc("callback_receivers_silent", "Receivers of callbacks that did not answer the last attempt: each gets one at a time."),
 			activity:   desc("activity", "What the account did and what came back, within a sliding window.", "account", "what", "window"),
 			logLines:   desc("whatsmeow_log_lines_total", "Lines the protocol library logged, by level.", "level"),
 
@@ -111,6 +114,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for state, count := range deliveries {
 		gauge(m.callbacks, float64(count), string(state))
+	}
+	if m.app.sender != nil {
+		sending := m.app.sender.Counts()
+		gauge(m.attempts, float64(sending.Attempts))
+		gauge(m.silent, float64(sending.Silent))
 	}
 }
 
