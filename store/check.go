@@ -130,18 +130,19 @@ func compareSchema(ctx context.Context, q queries, steps []string) error {
 	}
 	for column := range want {
 		if !got[column] {
-			return fmt.Errorf("%w: schema %d has %s, and it has not", ErrNotLedger, len(steps), column)
+			return fmt.Errorf("%w: schema %d has %.200s, and it has not", ErrNotLedger, len(steps), column)
 		}
 	}
 	return nil
 }
 
-// columns names all that a schema is made of: its tables and indexes with their columns.
+// columns names all that a schema is made of: its tables and indexes with their columns, and how its indexes and triggers are made.
 func columns(ctx context.Context, q queries) (map[string]bool, error) {
 	rows, err := q.QueryContext(ctx, `SELECT format('the column %s.%s %s %d %d', t.name, c.name, c.type, c."notnull", c.pk)
 			FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'
 		UNION ALL SELECT format('the index %s (%s)', t.name, coalesce(c.name, '')) FROM sqlite_schema AS t, pragma_index_info(t.name) AS c
-			WHERE t.type = 'index'`)
+			WHERE t.type = 'index'
+		UNION ALL SELECT format('the %s %s, made by %s', type, name, sql) FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql <> ''`)
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", explain(err))
 	}

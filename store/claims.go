@@ -11,19 +11,6 @@ import (
 	"whatsappd/task"
 )
 
-// due selects the queued tasks of a class.
-const due = ` FROM task WHERE account = ? AND class = ? AND state = 'queued'`
-
-// alone holds while no task of the class runs for the account.
-const alone = ` AND NOT EXISTS (SELECT 1 FROM task AS r
-	WHERE r.account = task.account AND r.class = task.class AND r.state = 'running')`
-
-// first holds for messages that no earlier unfinished message to the same contact is in front of. Where it is used, the class
-// is spelt out so that SQLite sees that its index on unfinished messages serves.
-const first = ` AND NOT EXISTS (SELECT 1 FROM task AS e
-	WHERE e.contact = task.contact AND e.seq < task.seq
-	AND e.class = 'message' AND e.state IN ('queued', 'running'))`
-
 // cold holds for tasks to people who never wrote to the account and to whom it never wrote.
 const cold = `NOT EXISTS (SELECT 1 FROM chat AS c WHERE c.contact = task.contact AND (c.first_sent_at > 0 OR c.last_heard_at > 0))`
 
@@ -35,36 +22,58 @@ func kept(class task.Class) task.Class {
 	return class
 }
 
-// workable selects the queued tasks of a class that nothing but time keeps from being worked.
-func workable(class task.Class) string {
-	switch class {
-	case task.ClassMessage:
-		return due + alone + first
-	case task.ClassWarm:
-		return due + alone + first + ` AND NOT ` + cold
-	case task.ClassControl:
-		return due + alone
-	default:
-		return due
+// inLine selects the queued tasks of a class that nothing but time keeps from being worked: what waits behind another message to
+// the same contact has no time to wake.
+func inLine(class task.Class) string {
+	if class == task.ClassWarm {
+		return ` FROM task INDEXED BY task_warm WHERE account = ?1 AND class = ?2 AND state = 'queued' AND wake IS NOT NULL AND warm = 1`
 	}
+	return ` FROM task INDEXED BY task_due WHERE account = ?1 AND class = ?2 AND state = 'queued' AND wake IS NOT NULL`
 }
+
+// most is how many tasks of a class may be begun, of ?3: while a message or a control task runs, no other one. A limit is looked at
+// once; a condition would be for each task that waits.
+func most(class task.Class) string {
+	if class == task.ClassCheck {
+		return `?3`
+	}
+	return `iif(EXISTS (SELECT 1 FROM task AS r WHERE r.account = ?1 AND r.class = ?2 AND r.state = 'running'), 0, min(?3, 1))`
+}
+
+// claimTasks selects what is due, in order of acceptance.
+func claimTasks(class task.Class) string {
+	return `SELECT ` + taskColumns + inLine(class) + ` AND wake = 0 ORDER BY seq LIMIT ` + most(class)
+}
+
+// wakeTasks makes those due whose time has come, so that they stand among the others in order of acceptance.
+const wakeTasks = `UPDATE task SET wake = 0 WHERE seq IN (SELECT seq FROM task INDEXED BY task_due
+	WHERE account = ? AND class = ? AND state = 'queued' AND wake > 0 AND wake <= ? LIMIT ?)`
+
+// wakeMost is how many tasks are made due in one change: the writer is shared.
+const wakeMost = 1000
 
 // Claim implements task.Keeper. Control tasks run one at a time like messages.
 func (db *DB) Claim(ctx context.Context, account string, class task.Class, now time.Time, limit int) ([]task.Task, error) {
-	if class != task.ClassCheck {
-		limit = min(limit, 1)
-	}
 	var tasks []task.Task
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
-		tasks, err = queryTasks(ctx, q, `SELECT `+taskColumns+workable(class)+` AND not_before <= ? ORDER BY seq LIMIT ?`,
-			account, kept(class), millis(now), limit)
-		if err != nil || len(tasks) == 0 {
-			return err
+	for more := true; more; {
+		err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+			result, err := q.ExecContext(ctx, wakeTasks, account, kept(class), millis(now), wakeMost)
+			if err != nil {
+				return err
+			}
+			woken, err := result.RowsAffected()
+			if more = woken == wakeMost; err != nil || more {
+				return err
+			}
+			tasks, err = queryTasks(ctx, q, claimTasks(class), account, kept(class), limit)
+			if err != nil || len(tasks) == 0 {
+				return err
+			}
+			return begin(ctx, q, tasks, now)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("claim tasks: %w", err)
 		}
-		return begin(ctx, q, tasks, now)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("claim tasks: %w", err)
 	}
 	return tasks, nil
 }
@@ -91,22 +100,28 @@ func begin(ctx context.Context, q queries, tasks []task.Task, now time.Time) err
 	return err
 }
 
+// nextWake selects when the first of the tasks that may be begun is due.
+func nextWake(class task.Class) string {
+	return `SELECT wake` + inLine(class) + ` ORDER BY wake LIMIT ` + most(class)
+}
+
 // NextDue implements task.Keeper. The time is never before now. A task that waits for another one to end has no time: look
 // again after that end.
 func (db *DB) NextDue(ctx context.Context, account string, class task.Class, now time.Time) (time.Time, bool, error) {
-	var ms sql.NullInt64
-	err := db.reads.QueryRowContext(ctx, `SELECT min(not_before)`+workable(class), account, kept(class)).Scan(&ms)
+	var ms int64
+	err := db.reads.QueryRowContext(ctx, nextWake(class), account, kept(class), 1).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look for the next due task: %w", err)
 	}
-	if !ms.Valid {
-		return time.Time{}, false, nil
-	}
-	return fromMillis(max(ms.Int64, millis(now))), true, nil
+	return fromMillis(max(ms, millis(now))), true, nil
 }
 
 const requeueTask = `UPDATE task SET state = 'queued', attempt = ?, maybe_sent = ?, not_before = ?, reason = ?, waited_ms = ?,
-	code = ?, wa_code = ?, detail = ?, canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?
+	code = ?, wa_code = ?, detail = ?, canonical = coalesce(nullif(?, ''), canonical), lid = coalesce(nullif(?, ''), lid), warnings = ?,
+	wake = iif(wake IS NULL, NULL, ?3)
 	WHERE id = ? AND state = 'running' RETURNING seq`
 
 // Requeue implements task.Keeper. A task that does not run is left as it is.
@@ -138,7 +153,7 @@ func requeue(ctx context.Context, q queries, t task.Task) error {
 	return addSteps(ctx, q, seq, t.Steps)
 }
 
-const release = ` SET not_before = ?1, waited_ms = max(0, waited_ms - (not_before - ?1))
+const release = ` SET not_before = ?1, wake = iif(wake IS NULL, NULL, 0), waited_ms = max(0, waited_ms - (not_before - ?1))
 	WHERE account = ?2 AND class = 'message' AND not_before > ?1 AND `
 
 const releaseTasks = `UPDATE task` + release + `state = 'queued' AND reason = ?3`
@@ -151,7 +166,7 @@ func (db *DB) Release(ctx context.Context, account, reason string, now time.Time
 	return nil
 }
 
-const waiting = `SELECT ` + taskColumns + due + ` ORDER BY seq LIMIT ?`
+const waiting = `SELECT ` + taskColumns + ` FROM task WHERE account = ? AND class = ? AND state = 'queued' ORDER BY seq LIMIT ?`
 
 // Waiting implements task.Keeper.
 func (db *DB) Waiting(ctx context.Context, account string, class task.Class, limit int) ([]task.Task, error) {

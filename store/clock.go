@@ -11,7 +11,8 @@ func (db *DB) SetBack(ctx context.Context, account string, by time.Duration) err
 	ms := by.Milliseconds()
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
 		for _, statement := range []string{
-			`UPDATE task SET created = created - ?1, not_before = max(0, not_before - ?1) WHERE account = ?2 AND state IN ('queued', 'running')`,
+			`UPDATE task SET created = created - ?1, not_before = max(0, not_before - ?1), wake = max(0, wake - ?1)
+				WHERE account = ?2 AND state IN ('queued', 'running')`,
 			`UPDATE callback SET next_at = max(0, next_at - ?1) WHERE state IN ('due', 'sending')
 				AND task_id IN (SELECT id FROM task WHERE account = ?2)`,
 			`UPDATE account SET next_send_at = max(0, next_send_at - ?1), pace_paired_at = max(0, pace_paired_at - ?1),

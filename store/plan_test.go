@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,18 +15,16 @@ import (
 func TestHotStatementsUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, t.TempDir())
-	claim := func(class task.Class) string {
-		return `SELECT ` + taskColumns + workable(class) + ` AND not_before <= ? ORDER BY seq LIMIT ?`
-	}
 	for name, c := range map[string]struct {
 		query string
 		args  int
 		want  []string
 	}{
-		"claim checks":    {claim(task.ClassCheck), 4, []string{"task_lane"}},
-		"claim messages":  {claim(task.ClassMessage), 4, []string{"task_lane", "task_running", "task_chat"}},
-		"claim warm":      {claim(task.ClassWarm), 4, []string{"task_lane", "task_running", "task_chat"}},
-		"next warm":       {`SELECT min(not_before)` + workable(task.ClassWarm), 2, []string{"task_lane", "task_chat"}},
+		"claim checks":    {claimTasks(task.ClassCheck), 3, []string{"task_due (account=? AND class=? AND wake=?)"}},
+		"claim messages":  {claimTasks(task.ClassMessage), 3, []string{"task_due (account=? AND class=? AND wake=?)", "task_running"}},
+		"claim warm":      {claimTasks(task.ClassWarm), 3, []string{"task_warm (account=? AND class=? AND wake=?)", "task_running"}},
+		"next warm":       {nextWake(task.ClassWarm), 3, []string{"USING INDEX task_warm (account=? AND class=? AND wake>?)", "task_running"}},
+		"wake tasks":      {wakeTasks, 4, []string{"USING COVERING INDEX task_due (account=? AND class=? AND wake>? AND wake<?)"}},
 		"waiting":         {waiting, 3, []string{"task_lane"}},
 		"release":         {releaseTasks, 3, []string{"task_lane"}},
 		"let one go on":   {releaseChat, 3, []string{"task_chat (contact=?)"}},
@@ -36,8 +35,8 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"new chats":       {newChats, 2, []string{"chat_sent"}},
 		"replies":         {replies, 2, []string{"chat_heard"}},
 		"failures":        {failures, 2, []string{"task_finished"}},
-		"claim control":   {claim(task.ClassControl), 4, []string{"task_lane", "task_running"}},
-		"next message":    {`SELECT min(not_before)` + workable(task.ClassMessage), 2, []string{"task_lane", "task_chat"}},
+		"claim control":   {claimTasks(task.ClassControl), 3, []string{"task_due (account=? AND class=? AND wake=?)", "task_running"}},
+		"next message":    {nextWake(task.ClassMessage), 3, []string{"USING COVERING INDEX task_due (account=? AND class=? AND wake>?)", "task_running"}},
 		"claim callbacks": {dueCallbacks, 3, []string{"callback_due"}},
 		"next callback":   {nextCallback, 1, []string{"callback_due"}},
 		"delete":          {deleteTasks, 2, []string{"task_finished"}},
@@ -68,6 +67,31 @@ func TestAMergeSearchesForWhatItMoves(t *testing.T) {
 	for _, statement := range mergeContacts() {
 		require.NotContains(t, planOf(t, db, statement, 2), "SCAN", statement)
 	}
+}
+
+func TestTriggersSearchForWhatTheyChange(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	rows, err := db.reads.QueryContext(t.Context(), `SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`)
+	require.NoError(t, err)
+	defer rows.Close()
+	row := regexp.MustCompile(`\b(new|old)\.\w+`)
+	seen := 0
+	for rows.Next() {
+		var name, text string
+		require.NoError(t, rows.Scan(&name, &text))
+		_, body, _ := strings.Cut(strings.TrimSuffix(text, "END"), "BEGIN")
+		for statement := range strings.SplitSeq(body, ";") {
+			if statement = row.ReplaceAllString(strings.TrimSpace(statement), "?1"); statement != "" {
+				plan := planOf(t, db, statement, 1)
+				require.NotContains(t, plan, "SCAN", "%s: %s", name, statement)
+				require.NotContains(t, plan, "task_contact", "%s: it holds finished tasks too: %s", name, statement)
+				seen++
+			}
+		}
+	}
+	require.NoError(t, rows.Err())
+	require.Greater(t, seen, 8)
 }
 
 func planOf(t *testing.T, db *DB, query string, args int) string {

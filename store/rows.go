@@ -81,8 +81,20 @@ func endStrays(ctx context.Context, q queries, now time.Time) (int64, error) {
 		}
 		count += changed
 	}
+	if _, err := q.ExecContext(ctx, lineUp, millis(now)); err != nil {
+		return 0, fmt.Errorf("see who is first in line: %w", explain(err))
+	}
 	return count, nil
 }
+
+// lineUp says anew of each unfinished task when it may be taken, where that is not what its row says: a task that is not first
+// in line and has nobody before it would wait for ever.
+const lineUp = `UPDATE task SET wake = line.wake, warm = line.warm FROM (SELECT seq, class = 'message' AND NOT ` + cold + ` AS warm,
+		CASE WHEN class = 'message' AND EXISTS (SELECT 1 FROM task AS e INDEXED BY task_chat WHERE e.contact = task.contact
+			AND e.seq < task.seq AND e.class = 'message' AND e.state IN ('queued', 'running')) THEN NULL
+		WHEN not_before <= ?1 THEN 0 ELSE not_before END AS wake
+		FROM task WHERE state IN ('queued', 'running')) AS line
+	WHERE task.seq = line.seq AND (task.wake IS NOT line.wake OR task.wake IS NOT NULL AND task.warm <> line.warm)`
 
 // mendRows gives the cells that break the schema's rules the column's default, so that the rest of the ledger can be used. A
 // task that lost something this way is set aside, a callback is dead, and what can be learnt anew is dropped. When that does
