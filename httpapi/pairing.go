@@ -99,8 +99,13 @@ func (a *API) confirm(c *gin.Context) (any, error) {
 }
 
 // here says whether a request comes from this machine. A passkey's challenge and its answer are taken no further: whoever has
-// both can link a device.
+// both can link a device. What comes from a proxy on this machine comes from elsewhere: proxies say so in a header.
 func here(c *gin.Context) bool {
+	for _, header := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if c.GetHeader(header) != "" {
+			return false
+		}
+	}
 	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
 	return err == nil && net.ParseIP(host).IsLoopback()
 }
