@@ -2,6 +2,8 @@ package task_test
 
 import (
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,94 @@ func TestFiveHundredMessagesToStrangersKeepTheDefaultEnvelope(t *testing.T) {
 		require.LessOrEqual(t, most(at, 24*time.Hour, days(10)), 200)
 		require.Less(t, s.ledger.returned(), 510, "each wait is written once")
 	})
+}
+
+// rate is what the default policy allows until a day after the pairing.
+type rate struct{ untilDay, hour, day int }
+
+// rateAt is the one that holds at some time after the pairing.
+func rateAt(since time.Duration) rate {
+	for _, r := range []rate{{2, 20, 50}, {5, 40, 200}, {10, 80, 500}} {
+		if since < time.Duration(r.untilDay)*24*time.Hour {
+			return r
+		}
+	}
+	return rate{0, 100, 500}
+}
+
+// reasons are those that were shown for a wait.
+func (l *ledger) reasons() (shown []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.requeued {
+		shown = append(shown, t.Reason)
+	}
+	slices.Sort(shown)
+	return slices.Compact(shown)
+}
+
+func TestFiveHundredMessagesToFriendsKeepTheDefaultEnvelope(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		paired  time.Duration // before the first message
+		reasons []string
+	}{
+		"from the pairing on":   {0, []string{"cap_minute", "pace", "ramp"}},
+		"from the sixth day on": {5 * 24 * time.Hour, []string{"cap_day", "cap_minute", "pace", "ramp"}},
+		"after the first days":  {10 * 24 * time.Hour, []string{"cap_day", "cap_hour", "cap_minute", "pace"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const count, took = 510, 200 * time.Millisecond
+			var sending atomic.Bool
+			play(t, func(o *task.Options, h *hands) {
+				paced(o, h)
+				h.send = func(task.Task) task.Outcome {
+					if !sending.CompareAndSwap(false, true) {
+						return task.Never("two_at_once", "")
+					}
+					defer sending.Store(false)
+					time.Sleep(took)
+					return task.Succeed(task.Yes)
+				}
+			}, func(s *scene) {
+				paired := time.Now().Add(-test.paired)
+				require.NoError(t, s.lane.Paired(t.Context(), paired))
+				for i := range count {
+					number := fmt.Sprint("friend ", i)
+					require.NoError(t, s.lane.Heard(t.Context(), task.Address{Number: number}, time.Now()))
+					s.message(number)
+				}
+				for i := 0; i < 7*24 && s.ledger.outcomes()["done"] < count; i++ {
+					s.pass(time.Hour)
+				}
+				require.Equal(t, map[string]int{"done": count}, s.ledger.outcomes())
+
+				_, at := s.hands.messages()
+				gaps := map[time.Duration]bool{}
+				for i, next := range at[1:] {
+					gap, since := next.Sub(at[i]), next.Sub(paired)
+					before := func(window time.Duration) (sent int) {
+						for j := i; j >= 0 && next.Sub(at[j]) < window; j-- {
+							sent++
+						}
+						return sent
+					}
+					now, then := rateAt(since), rateAt(since-time.Nanosecond)
+					require.GreaterOrEqual(t, gap, time.Second+took)
+					require.Less(t, before(time.Minute), 10, "a minute, %s after the pairing", since)
+					require.Less(t, before(time.Hour), now.hour, "an hour, %s after the pairing", since)
+					require.Less(t, before(24*time.Hour), now.day, "a day, %s after the pairing", since)
+					const sent = took + time.Millisecond
+					full := before(time.Minute+sent) >= 10 || before(time.Hour+sent) >= then.hour || before(24*time.Hour+sent) >= then.day
+					require.True(t, full || gap <= 3*time.Second+sent, "a wait of %s for nothing, %s after the pairing", gap, since)
+					gaps[gap] = true
+				}
+				require.Greater(t, len(gaps), count/20, "the gaps are random")
+				require.Equal(t, test.reasons, s.ledger.reasons(), "each wait says why")
+			})
+		})
+	}
 }
 
 func TestAWaitForThePaceIsShownOnceAndCostsNoAttempt(t *testing.T) {
