@@ -71,13 +71,21 @@ func (o *owner) handPasskeyOver(ctx context.Context, send func(context.Context, 
 	}, func(_ context.Context, err error) {
 		if err != nil {
 			o.a.log.Warn("WhatsApp did not take what stands for the passkey", "error", redact(err.Error()))
-			err = &Error{Code: CodePasskeyRefused, Retry: RetryLater, Hint: "WhatsApp did not take it; try once more", Err: err}
+			err = passkeyRefused(err)
 			if l == o.round.link {
 				o.round.handedOver = ""
 			}
 		}
 		o.deferred = append(o.deferred, func() { answer <- err }) // once what followed can be seen
 	})
+}
+
+// passkeyRefused says why WhatsApp did not take what stands for the passkey: it refused it, or gave no answer in time.
+func passkeyRefused(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: CodeNetworkUncertain, Retry: RetryLater, Hint: "WhatsApp did not answer in time; try once more", Err: err}
+	}
+	return &Error{Code: CodePasskeyRefused, Retry: RetryLater, Hint: "WhatsApp did not take it; try once more", Err: err}
 }
 
 // passkeyWanted goes on after a scan for which WhatsApp wants the account's passkey.
