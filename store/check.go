@@ -130,7 +130,7 @@ func compareSchema(ctx context.Context, q queries, steps []string) error {
 	}
 	for column := range want {
 		if !got[column] {
-			return fmt.Errorf("%w: schema %d has %.200s, and it has not", ErrNotLedger, len(steps), column)
+			return fmt.Errorf("%w: schema %d has %.120s, and it has not", ErrNotLedger, len(steps), column)
 		}
 	}
 	return nil
@@ -142,7 +142,7 @@ func columns(ctx context.Context, q queries) (map[string]bool, error) {
 			FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'
 		UNION ALL SELECT format('the index %s (%s)', t.name, coalesce(c.name, '')) FROM sqlite_schema AS t, pragma_index_info(t.name) AS c
 			WHERE t.type = 'index'
-		UNION ALL SELECT format('the %s %s, made by %s', type, name, sql) FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql <> ''`)
+		UNION ALL SELECT format('the %s %s, made by %s', type, name, replace(replace(sql, char(10), ' '), char(9), '')) FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql <> ''`)
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", explain(err))
 	}
