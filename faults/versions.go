@@ -118,6 +118,57 @@ func restore(t *trial) {
 	}
 }
 
+// oldKeys puts a copy of WhatsApp's keys back that was made before a stop, or before a start. The daemon refuses it in one line,
+// and goes on with the newest one. A kill between does not make the newest keys look old.
+func oldKeys(t *trial) {
+	w := paired(t)
+	files := []string{"whatsapp.db", "whatsapp.db-wal", "whatsapp.db-shm"}
+	move := func(from, to func(string) string) {
+		for _, name := range files {
+			_ = os.Remove(to(name)) // not all of them are always there
+			if _, err := os.Stat(from(name)); err == nil {
+				t.must(copyFile(from(name), to(name)), "copy "+name)
+			}
+		}
+	}
+	in := func(folder string) func(string) string {
+		folder = filepath.Join(t.dir, folder)
+		t.must(os.MkdirAll(folder, 0o700), "make "+folder)
+		return func(name string) string { return filepath.Join(folder, name) }
+	}
+	old, newest := in("old-keys"), in("newest-keys")
+	send := func() {
+		task := w.send(contact(0))
+		t.eventually("it is sent", func() bool { return w.ledger()[task.id].final() })
+	}
+	send()
+	for n := range 2 * t.cycles {
+		if n%2 == 0 {
+			w.daemon.kill() // the copy is of the run before
+			move(w.data, old)
+			w.serve()
+			w.online()
+			send()
+		} else {
+			move(w.data, old) // under way, as a snapshot of the volume is
+		}
+		send()
+		w.daemon.stop()
+		move(w.data, newest)
+		move(old, w.data)
+		w.launch()
+		code := w.daemon.wait(5 * time.Second)
+		said := w.daemon.output()
+		t.check(code > 0 && strings.Contains(said, "an older copy"), "old keys: the daemon ended with %d:\n%s", code, said)
+		move(newest, w.data)
+		w.serve()
+		w.online()
+		send()
+		t.result.Cycles++
+	}
+	w.reckon()
+}
+
 // stopAnywhere stops the daemon politely while it changes the schema, while it pairs and while it logs in. The next start goes
 // on.
 func stopAnywhere(t *trial) {

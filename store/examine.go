@@ -138,6 +138,11 @@ func examineKeys(ctx context.Context, dir string) Finding {
 	if err == nil {
 		err = checkKeys(ctx, path)
 	}
+	if ledger := filepath.Join(dir, ledgerFile); err == nil && fileSize(ledger) > 0 && checkHead(ledger) == nil {
+		pool := openFile(ledger, reading, 1)
+		_, err = checkAge(ctx, path, pool)
+		err = errors.Join(err, pool.Close())
+	}
 	if err != nil {
 		f.Err = unusable(path, err)
 	}

@@ -47,6 +47,7 @@ type DB struct {
 
 	mu       sync.Mutex // guards the rest
 	whatsapp *sql.DB
+	uses     int64 // how often it was taken up and put down
 	closed   bool
 	closeErr error
 }
@@ -171,6 +172,9 @@ func (db *DB) Close() error {
 	}
 	db.closed = true
 	var errs []error
+	if db.whatsapp != nil && db.writer != nil {
+		errs = append(errs, db.countUse(context.Background())) // whatever ended, this is still to be done
+	}
 	if db.writer != nil {
 		db.writer.stopTaking()
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 // WhatsApp opens whatsapp.db, the keys of the linked devices, for whatsmeow's own store, which also makes and upgrades its
-// tables. There is one connection: with more, the library meets locks, and a locked store loses messages. Close closes it.
+// tables. There is one connection: with more, the library meets locks, and a locked store loses messages. Close closes it. An old
+// copy of it is session.ErrKeys, like keys that are damaged.
 func (db *DB) WhatsApp(ctx context.Context) (*sql.DB, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -31,11 +32,21 @@ func (db *DB) WhatsApp(ctx context.Context) (*sql.DB, error) {
 	if err := checkKeys(ctx, path); err != nil {
 		return nil, unusable(path, err)
 	}
+	uses, err := checkAge(ctx, path, db.reads)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
 	pool := openFile(path, writing, 1)
 	if err := useLog(ctx, pool); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, pool.Close()))
 	}
-	db.whatsapp = pool
+	if _, err := pool.ExecContext(ctx, makeCount); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(explain(err), pool.Close()))
+	}
+	db.whatsapp, db.uses = pool, uses
+	if err := db.countUse(ctx); err != nil {
+		return nil, err
+	}
 	return pool, nil
 }
 
