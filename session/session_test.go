@@ -48,6 +48,21 @@ func TestPairCheckAndSendWithoutAComplaint(t *testing.T) {
 	w.isCalm()
 }
 
+func TestTheStatusTellsTheLastAnswerAndItsRoundTrip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const late = 40 * time.Millisecond
+	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:w:p", Do: "delay", Delay: simulator.Duration(late)})
+	require.NoError(t, err)
+	w.pair()
+	begun := time.Now()
+	require.Eventually(t, func() bool { return w.account.Status().RoundTrip > 0 }, patience, 20*time.Millisecond)
+	status := w.account.Status()
+	require.GreaterOrEqual(t, status.RoundTrip, late)
+	require.Less(t, status.RoundTrip, w.opts.Timing.PingAnswer)
+	require.True(t, status.LastAnswer.After(begun))
+}
+
 func TestChecksOfTheSameNumberAskOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
