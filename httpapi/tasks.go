@@ -193,6 +193,7 @@ func (a *API) readTask(c *gin.Context) (task.New, error) {
 	w := task.New{Kind: task.Kind(in.Kind)}
 	switch w.Kind {
 	case task.Check, task.Message:
+		w.Patient = true
 		if w.Kind == task.Message && isLID(in.To) {
 			w.LID = in.To
 			break

@@ -168,7 +168,11 @@ func (a *API) accept(c *gin.Context, w task.New) (task.Accepted, error) {
 		return task.Accepted{}, tooManyTasks(wait)
 	}
 	w.Account = string(a.opts.Account)
-	w.ForNumber = string(a.account.Status().Number)
+	status := a.account.Status()
+	w.ForNumber = string(status.Number)
+	if w.Patient && w.ForNumber == "" { // a new link may be another number's
+		w.ForNumber = string(status.Last)
+	}
 	w.IdempotencyKey, w.RequestHash = key, requestHash(w)
 	w.RequestID, w.TokenID = c.GetString(keyRequest), c.GetString(keyToken)
 	if w.Kind == task.Message {

@@ -230,7 +230,7 @@ func (o *owner) state() State {
 
 // describe returns the account's status.
 func (o *owner) describe() Status {
-	s := Status{Account: o.a.opts.Account, State: o.state()}
+	s := Status{Account: o.a.opts.Account, State: o.state(), Last: o.facts.Number}
 	switch s.State {
 	case LoggedOut, Locked:
 		s.Reason, s.Detail = o.facts.EndReason, o.facts.EndDetail

@@ -52,6 +52,7 @@ type Status struct {
 	Until      time.Time     // end of a temporary ban, or of a backoff; zero when unknown
 	Number     Number        // the paired account's own number; empty when not paired
 	LID        string        // the paired account's LID; empty when unknown
+	Last       Number        // the number that was paired or confirmed last, also after a log-out; empty when there was none
 	Confirm    bool          // another number than before was paired, and no operator has confirmed it yet
 	LastAnswer time.Time     // when WhatsApp last answered anything
 	RoundTrip  time.Duration // the last measured round trip; zero before the first

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +300,25 @@ func testRead(t *testing.T, open opener) {
 			got, err := s.tasks.Waiting(t.Context(), account, c.class, c.most)
 			require.NoError(t, err)
 			require.Equal(t, c.want, ids(got))
+		}
+	})
+	t.Run("those that do not wait out a log-out apart", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		var impatient []task.ID
+		for i := range 3 {
+			patient := s.accept(task.New{Kind: task.Message, Number: "15550100101", Text: "hello", Patient: true})
+			kept, err := s.tasks.Get(t.Context(), patient)
+			require.NoError(t, err)
+			require.True(t, kept.Patient)
+			impatient = append(impatient, s.accept(task.New{Kind: task.Message, Number: "15550100102", Text: "hello"}))
+			s.accept(task.New{Kind: task.Check, Number: fmt.Sprintf("1555010011%d", i)})
+		}
+		for most, want := range map[int][]task.ID{10: impatient, 2: impatient[:2]} {
+			got, err := s.tasks.Impatient(t.Context(), account, task.ClassMessage, most)
+			require.NoError(t, err)
+			require.Equal(t, want, ids(got))
+			require.False(t, got[0].Patient)
 		}
 	})
 }

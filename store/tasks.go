@@ -19,11 +19,11 @@ const taskColumns = `seq, id, account, kind, number, text, message_id, return_ur
 	state, attempt, maybe_sent, not_before, reason, waited_ms, canonical, lid, delivery, delivered_by, delivery_at, warnings,
 	verdict, code, wa_code, retry_at, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold,
 	coalesce(contact, ''), coalesce((SELECT phone FROM contact AS c WHERE c.id = task.contact), ''),
-	coalesce((SELECT lid FROM contact AS c WHERE c.id = task.contact), ''), checksum`
+	coalesce((SELECT lid FROM contact AS c WHERE c.id = task.contact), ''), patient, checksum`
 
 const insertTask = `INSERT INTO task (id, account, kind, class, number, text, message_id, return_url, for_number,
-	idem_key, request_hash, request_id, token_id, created, lid, contact, checksum)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, nullif(?, ''), ?)
+	idem_key, request_hash, request_id, token_id, created, lid, contact, patient, checksum)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, nullif(?, ''), ?, ?)
 	ON CONFLICT (account, idem_key) WHERE idem_key IS NOT NULL DO NOTHING`
 
 // Accept implements task.Keeper.
@@ -44,7 +44,7 @@ func (db *DB) Accept(ctx context.Context, w task.New, now time.Time) (task.Accep
 			}
 		}
 		result, err := m.q.ExecContext(ctx, insertTask, accepted.ID, w.Account, w.Kind, w.Kind.Class(), w.Number, w.Text,
-			w.MessageID, w.ReturnURL, w.ForNumber, w.IdempotencyKey, w.RequestHash, w.RequestID, w.TokenID, millis(now), w.LID, contact,
+			w.MessageID, w.ReturnURL, w.ForNumber, w.IdempotencyKey, w.RequestHash, w.RequestID, w.TokenID, millis(now), w.LID, contact, w.Patient,
 			checksum(accepted.ID, w.Account, w.Kind, w.Number, w.Text, w.MessageID, w.ReturnURL, w.ForNumber))
 		if err != nil {
 			return err
@@ -246,7 +246,7 @@ func scanTask(row interface{ Scan(...any) error }) (t task.Task, err error) {
 		&t.RequestID, &t.TokenID, &t.State, &t.Attempt, &t.MaybeSent, moment{&t.NotBefore}, &t.Reason, &waited,
 		&t.Canonical, &t.LID, &t.Delivery, &t.DeliveredBy, moment{&t.DeliveryAt}, codesInto{&t.Warnings},
 		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold,
-		&t.Contact.ID, &t.Contact.Phone, &t.Contact.LID, &kept)
+		&t.Contact.ID, &t.Contact.Phone, &t.Contact.LID, &t.Patient, &kept)
 	t.Waited = time.Duration(waited) * time.Millisecond
 	t.Damaged = flaw(t, kept)
 	return t, err

@@ -23,7 +23,7 @@ const waitingMost = 200
 // away ends the queued tasks of a class that an absent account leaves no hope for, notes on the first of the others why they
 // wait, and says when the next one has waited long enough.
 func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code, own string) (time.Time, error) {
-	waiting, err := l.keeper.Waiting(ctx, l.opts.Account, class, waitingMost)
+	waiting, err := l.waiting(ctx, class, readiness)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -40,16 +40,41 @@ func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code,
 			next = deadline
 		}
 	}
-	if readiness == NeverReady && len(ends) > 0 && l.bells.firstToAsk() {
+	if readiness == NeverReady && l.meets(class, waiting) && l.bells.firstToAsk() {
 		l.worker.NeedsPairing()
 	}
 	if err := l.settle(ctx, record{ends: ends}); err != nil {
 		return time.Time{}, err
 	}
-	if len(waiting) == waitingMost && len(ends) > 0 { // there may be more
+	if len(ends) > 0 && (len(waiting) == waitingMost || readiness == NeverReady) { // there may be more
 		return time.Time{}, nil
 	}
 	return next, l.annotate(ctx, class, left, code)
+}
+
+// waiting returns the tasks to look at: without a link first those that need not wait for one, however many others were
+// accepted before them.
+func (l *Lane) waiting(ctx context.Context, class Class, readiness Readiness) ([]Task, error) {
+	if readiness == NeverReady {
+		if tasks, err := l.keeper.Impatient(ctx, l.opts.Account, class, waitingMost); err != nil || len(tasks) > 0 {
+			return tasks, err
+		}
+	}
+	return l.keeper.Waiting(ctx, l.opts.Account, class, waitingMost)
+}
+
+// meets tells whether one of the tasks meets an account without a link for the first time: those that wait for a link ask for
+// a pairing once.
+func (l *Lane) meets(class Class, tasks []Task) bool {
+	if len(tasks) == 0 {
+		return false
+	}
+	newest := tasks[len(tasks)-1].Seq
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := newest > l.met[class]
+	l.met[class] = max(l.met[class], newest)
+	return first
 }
 
 // hopeless ends a task that must not wait for an absent account, or not any longer.
@@ -57,7 +82,7 @@ func (l *Lane) hopeless(t Task, readiness Readiness, code, own string) (Outcome,
 	switch {
 	case t.proven():
 		return arrived(), true
-	case readiness == NeverReady:
+	case readiness == NeverReady && !l.waitsForLink(t, code):
 		return notPerformed(t, neverCode(code), "the account is not logged in: "+code), true
 	case foreign(t, own):
 		return accountChanged(), true
@@ -67,6 +92,11 @@ func (l *Lane) hopeless(t Task, readiness Readiness, code, own string) (Outcome,
 		return Never(codeExpired, "the account was away for too long: "+code), true
 	}
 	return Outcome{}, false
+}
+
+// waitsForLink tells whether a task of an account without a link waits for a new one.
+func (l *Lane) waitsForLink(t Task, code string) bool {
+	return t.Patient && neverCode(code) == codeLoggedOut && !l.opts.FailWhenDisconnected && l.opts.Now().Before(l.deadline(t))
 }
 
 // neverCode is the code for a task of an account without a phone.

@@ -153,3 +153,100 @@ func TestAnAttemptThatMetAnAbsentAccountWaitsForItsReturn(t *testing.T) {
 		require.True(t, got.MaybeSent)
 	})
 }
+
+func TestPatientWorkWaitsOutALogOut(t *testing.T) {
+	t.Parallel()
+	accept := func(s *scene) []task.ID {
+		return []task.ID{
+			s.accept(task.New{Kind: task.Message, Number: "1", ForNumber: s.hands.own, Patient: true}),
+			s.accept(task.New{Kind: task.Check, Number: "2", ForNumber: s.hands.own, Patient: true}),
+		}
+	}
+	for _, code := range []string{"logged_out", "logout_requested"} {
+		t.Run(code+" until it is linked again", func(t *testing.T) {
+			t.Parallel()
+			play(t, nil, func(s *scene) {
+				s.hands.become(task.NeverReady, code)
+				ids := accept(s)
+				s.pass(time.Second)
+				require.Equal(t, 1, s.hands.asked(), "it asks for a pairing")
+				s.pass(9 * time.Minute)
+				for _, id := range ids {
+					require.Equal(t, task.Queued, s.ledger.get(id).State)
+					require.Equal(t, code, s.ledger.get(id).Reason)
+				}
+				require.Equal(t, 1, s.hands.asked(), "once")
+				s.hands.become(task.Ready)
+				s.pass(time.Second)
+				require.Equal(t, map[string]int{"done": 2}, s.ledger.outcomes())
+				s.ledger.once(t)
+			})
+		})
+		t.Run(code+" until its age", func(t *testing.T) {
+			t.Parallel()
+			play(t, nil, func(s *scene) {
+				s.hands.become(task.NeverReady, code)
+				ids := accept(s)
+				s.pass(10*time.Minute - time.Millisecond)
+				require.Equal(t, map[string]int{"queued": 2}, s.ledger.outcomes())
+				s.pass(2 * time.Millisecond)
+				for _, id := range ids {
+					require.Equal(t, "logged_out", s.ledger.get(id).Code)
+					require.Equal(t, task.NotPerformed, s.ledger.get(id).Verdict)
+				}
+				require.Equal(t, 1, s.hands.asked())
+			})
+		})
+	}
+	t.Run("and is never done under another number", func(t *testing.T) {
+		t.Parallel()
+		play(t, nil, func(s *scene) {
+			s.hands.become(task.NeverReady, "logged_out")
+			accept(s)
+			s.pass(time.Second)
+			s.hands.mu.Lock()
+			s.hands.own = "4917600000002"
+			s.hands.mu.Unlock()
+			s.hands.become(task.Ready)
+			s.pass(time.Second)
+			require.Equal(t, map[string]int{"failed account_changed": 2}, s.ledger.outcomes())
+			require.Empty(t, s.hands.tried())
+		})
+	})
+	t.Run("not on an account that never had a link", func(t *testing.T) {
+		t.Parallel()
+		play(t, nil, func(s *scene) {
+			s.hands.become(task.NeverReady, "offline")
+			accept(s)
+			s.pass(time.Second)
+			require.Equal(t, map[string]int{"done not_paired": 2}, s.ledger.outcomes())
+		})
+	})
+	t.Run("not where nothing waits", func(t *testing.T) {
+		t.Parallel()
+		play(t, func(o *task.Options, _ *hands) { o.FailWhenDisconnected = true }, func(s *scene) {
+			s.hands.become(task.NeverReady, "logged_out")
+			accept(s)
+			s.pass(time.Second)
+			require.Equal(t, map[string]int{"done logged_out": 2}, s.ledger.outcomes())
+		})
+	})
+	t.Run("and holds up nobody who does not wait", func(t *testing.T) {
+		t.Parallel()
+		play(t, nil, func(s *scene) {
+			s.hands.become(task.NeverReady, "logged_out")
+			for range 450 {
+				accept(s)
+			}
+			s.pass(time.Second)
+			for i := range 250 {
+				s.message(fmt.Sprint(i))
+			}
+			s.pass(time.Second)
+			require.Equal(t, map[string]int{"queued": 900, "done logged_out": 250}, s.ledger.outcomes())
+			s.pass(10 * time.Minute)
+			require.Equal(t, map[string]int{"done logged_out": 1150}, s.ledger.outcomes())
+			s.ledger.once(t)
+		})
+	})
+}

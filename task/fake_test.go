@@ -48,7 +48,7 @@ func (l *ledger) Accept(_ context.Context, w task.New, now time.Time) (task.Acce
 	}
 	t := &task.Task{
 		ID: task.ID(fmt.Sprint("t", len(l.tasks)+1)), Seq: int64(len(l.tasks) + 1), Account: w.Account, Kind: w.Kind, Number: w.Number, Contact: task.Identity{ID: w.Number},
-		Text: w.Text, MessageID: w.MessageID, ReturnURL: w.ReturnURL, ForNumber: w.ForNumber, State: task.Queued, Created: now,
+		Text: w.Text, MessageID: w.MessageID, ReturnURL: w.ReturnURL, ForNumber: w.ForNumber, Patient: w.Patient, State: task.Queued, Created: now,
 	}
 	l.tasks = append(l.tasks, t)
 	return task.Accepted{ID: t.ID}, nil
@@ -239,6 +239,12 @@ func (l *ledger) Waiting(_ context.Context, _ string, class task.Class, most int
 		}
 	}
 	return waiting, l.failing
+}
+
+func (l *ledger) Impatient(ctx context.Context, account string, class task.Class, most int) ([]task.Task, error) {
+	waiting, err := l.Waiting(ctx, account, class, 1<<30)
+	waiting = slices.DeleteFunc(waiting, func(t task.Task) bool { return t.Patient })
+	return waiting[:min(len(waiting), most)], err
 }
 
 func (l *ledger) Release(_ context.Context, _, reason string, now time.Time) error {

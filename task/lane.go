@@ -108,6 +108,7 @@ type Lane struct {
 	paceKnown bool
 	changes   uint64 // of the account's readiness
 	absences  map[Class]absence
+	met       map[Class]int64 // the newest task of a class that met an account without a link
 }
 
 // NewLane makes a lane. Run works it.
@@ -121,6 +122,7 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 		gate:     semaphore.NewWeighted(2),
 		batch:    batch{size: opts.BatchSize, most: opts.BatchSize},
 		absences: map[Class]absence{},
+		met:      map[Class]int64{},
 	}
 }
 

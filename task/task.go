@@ -88,6 +88,7 @@ type New struct {
 	MessageID      string // WhatsApp's ID for the message, fixed before the first try
 	ReturnURL      string // where the outcome goes; empty for none
 	ForNumber      string // the account's own number at this moment; empty when not paired
+	Patient        bool   // waits for a new link when the account is logged out; the others end at once then
 	IdempotencyKey string // optional, unique per account
 	RequestHash    string // of the whole request; tells a repeat from another use of the same key
 	RequestID      string // of the HTTP request, for the log
@@ -112,6 +113,7 @@ type Task struct {
 	MessageID string
 	ReturnURL string
 	ForNumber string
+	Patient   bool // waits for a new link when the account is logged out
 	RequestID string
 	TokenID   string
 
@@ -238,6 +240,8 @@ type Keeper interface {
 	Release(ctx context.Context, account, reason string, now time.Time) error
 	// Waiting returns the queued tasks of a class, oldest first, at most max: for ending all that cannot be performed.
 	Waiting(ctx context.Context, account string, class Class, max int) ([]Task, error)
+	// Impatient returns those of Waiting that are not Patient.
+	Impatient(ctx context.Context, account string, class Class, max int) ([]Task, error)
 	// Recover puts all running tasks back to queued with MaybeSent set for messages: called once at start, before any lane.
 	Recover(ctx context.Context) (int, error)
 	// SetBack moves back, by the clock having been set back so far, when unfinished tasks were accepted and may be worked, when
@@ -283,7 +287,7 @@ type Readiness string
 const (
 	Ready      Readiness = "ready"
 	Wait       Readiness = "wait"       // connection lost, banned, replaced, outdated, not confirmed: tasks wait
-	NeverReady Readiness = "not_paired" // never paired or logged out: tasks end as NotPerformed
+	NeverReady Readiness = "not_paired" // never paired or logged out: tasks end as NotPerformed, patient ones after a log-out at their age
 )
 
 // Worker does the work. cmd builds it from the session.

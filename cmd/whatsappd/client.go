@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"whatsappd/httpapi"
+	"whatsappd/session"
 )
 
 // client talks to the running daemon for the commands of an operator.
@@ -99,6 +100,16 @@ func refusal(res *http.Response) error {
 	return fmt.Errorf("the daemon answered %s", res.Status)
 }
 
+// waitsForLink tells whether a task waits because the account is logged out.
+func (c *client) waitsForLink(ctx context.Context, t httpapi.TaskAnswer) bool {
+	if t.State != "queued" || t.Kind != "check" && t.Kind != "message" {
+		return false
+	}
+	var status httpapi.StatusAnswer
+	err := c.get(ctx, "/v1/status", &status)
+	return err == nil && (status.Reason == session.CodeLoggedOut || status.Reason == session.CodeLogoutRequested)
+}
+
 // finished waits for a task's end and returns it.
 func (c *client) finished(ctx context.Context, id string) (httpapi.TaskAnswer, error) {
 	pause := 50 * time.Millisecond
@@ -109,6 +120,9 @@ func (c *client) finished(ctx context.Context, id string) (httpapi.TaskAnswer, e
 		}
 		if t.State == "done" || t.State == "failed" {
 			return t, nil
+		}
+		if c.waitsForLink(ctx, t) { // which may take long
+			return t, fmt.Errorf("the account is not logged in; task %s waits for a new link: \"whatsappd login\" shows a code to scan", id)
 		}
 		select {
 		case <-ctx.Done():

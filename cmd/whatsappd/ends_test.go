@@ -110,6 +110,62 @@ func TestALogOutByThePhoneIsToldOnceAndMakesNoCodesUnasked(t *testing.T) {
 	require.Equal(t, 1, slack.count("WhatsApp is logged out"))
 }
 
+func TestTasksOfOperatorsWaitOutALogOut(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 3)
+	w.serve()
+	w.pair()
+	operator := func(kind, to string) string {
+		var accepted httpapi.TaskAccepted
+		body := fmt.Sprintf(`{"kind":%q,"to":%q,"text":"after the log-out","return_url":%q}`, kind, to, w.hook.url("/cb"))
+		require.Equal(t, http.StatusAccepted, w.request(http.MethodPost, "/v1/tasks", body, &accepted))
+		return accepted.TaskID
+	}
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickRemoved))
+	w.eventually("logged out", func() bool { return w.status().Reason == "logged_out" })
+	waits := []string{operator("message", contact(1)), operator("check", contact(2))}
+	w.hook.result(w.ws("message", contact(1), "of a caller"), notLoggedIn)
+	w.hook.result(w.ws("check", contact(2)), notLoggedIn)
+	output, code := w.command("send", contact(3), "asked for by a person")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, output, "waits for a new link")
+	w.daemon.kill()
+	w.serve()
+	for _, id := range waits {
+		w.eventually("the task tells what it waits for", func() bool {
+			task := w.task(id)
+			return task.State == "queued" && task.Reason == "logged_out" && task.Failure != nil && !task.Retryable
+		})
+	}
+	w.pair()
+	for _, id := range waits {
+		w.hook.result(id, "True")
+	}
+	require.Equal(t, []string{"after the log-out"}, texts(w.inbox(contact(1), 1)))
+	require.Equal(t, []string{"asked for by a person"}, texts(w.inbox(contact(3), 1)))
+}
+
+func TestTasksOfOperatorsNeverGoOutUnderAnotherNumber(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 2)
+	w.serve()
+	w.pair()
+	require.NoError(t, w.sim.Kick(t.Context(), ownerPhone, simulator.KickRemoved))
+	w.eventually("logged out", func() bool { return w.status().Reason == "logged_out" })
+	var waits httpapi.TaskAccepted // accepted while there is no number
+	body := fmt.Sprintf(`{"kind":"message","to":%q,"text":"of the first number","return_url":%q}`, contact(1), w.hook.url("/cb"))
+	require.Equal(t, http.StatusAccepted, w.request(http.MethodPost, "/v1/tasks", body, &waits))
+	w.eventually("it waits", func() bool { return w.task(waits.TaskID).Reason == "logged_out" })
+	w.owners = append(w.owners, contact(2))
+	w.scan(contact(2))
+	w.hook.result(waits.TaskID, messageFailed)
+	require.Equal(t, "account_changed", w.task(waits.TaskID).Code)
+	output, code := w.command("login", "--confirm")
+	require.Zero(t, code, output)
+	w.hook.result(w.ws("check", contact(1)), "True")
+	require.Empty(t, w.inbox(contact(1), 0))
+}
+
 func TestMetricsTellWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	w := calmWorld(t, 2)
