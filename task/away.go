@@ -20,9 +20,25 @@ const (
 // waitingMost is how many waiting tasks of a class are looked at in one go.
 const waitingMost = 200
 
+// lookPause lies between two looks at a long line of an absent account: each task that is accepted asks for one, and stands behind
+// those that are looked at.
+const lookPause = 250 * time.Millisecond
+
+// looked tells until when there is no use in another look at what waits.
+func (l *Lane) looked(class Class) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until := l.looks[class]
+	pause := until.Sub(l.opts.Now())
+	return until, pause > 0 && pause <= lookPause // longer after the clock was set back
+}
+
 // away ends the queued tasks of a class that an absent account leaves no hope for, notes on the first of the others why they
 // wait, and says when the next one has waited long enough.
 func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code, own string) (time.Time, error) {
+	if until, soon := l.looked(class); soon && readiness == Wait {
+		return until, nil
+	}
 	waiting, err := l.waiting(ctx, class, readiness)
 	if err != nil {
 		return time.Time{}, err
@@ -48,6 +64,11 @@ func (l *Lane) away(ctx context.Context, class Class, readiness Readiness, code,
 	}
 	if len(ends) > 0 && (len(waiting) == waitingMost || readiness == NeverReady) { // there may be more
 		return time.Time{}, nil
+	}
+	if len(waiting) == waitingMost {
+		l.mu.Lock()
+		l.looks[class] = l.opts.Now().Add(lookPause)
+		l.mu.Unlock()
 	}
 	return next, l.annotate(ctx, class, left, code)
 }

@@ -113,6 +113,23 @@ func TestALongLineOfMessagesHidesNoChecks(t *testing.T) {
 	})
 }
 
+func TestALongLineOfAnAbsentAccountIsNotLookedAtForEachTask(t *testing.T) {
+	t.Parallel()
+	play(t, func(_ *task.Options, h *hands) { h.readiness = task.Wait }, func(s *scene) {
+		for i := range 1000 {
+			s.message(fmt.Sprint(i))
+			s.pass(time.Millisecond)
+		}
+		s.ledger.mu.Lock()
+		looks := s.ledger.looks
+		s.ledger.mu.Unlock()
+		require.Less(t, looks, 250, "once for each of the first 200, then a few times a second")
+		s.hands.become(task.NeverReady)
+		synctest.Wait()
+		require.Equal(t, map[string]int{"done not_paired": 1000}, s.ledger.outcomes(), "its end is seen at once")
+	})
+}
+
 func TestWorkForAnotherNumberEndsWhileTheNewOneIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	play(t, func(_ *task.Options, h *hands) { h.readiness, h.code = task.Wait, "number_unconfirmed" }, func(s *scene) {

@@ -32,6 +32,7 @@ type ledger struct {
 	finished []task.Finished
 	paces    int        // how often the pace was kept on its own
 	swept    int        // how often
+	looks    int        // at what waits
 	failing  error      // what every write answers
 	locked   task.Class // of which nothing can be claimed
 }
@@ -231,6 +232,7 @@ func (l *ledger) Confirm(_ context.Context, c task.Confirmation) (count int, que
 func (l *ledger) Waiting(_ context.Context, _ string, class task.Class, most int) ([]task.Task, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.looks++
 	var waiting []task.Task
 	for _, t := range l.tasks {
 		t.Cold = l.stranger(t)

@@ -108,7 +108,8 @@ type Lane struct {
 	paceKnown bool
 	changes   uint64 // of the account's readiness
 	absences  map[Class]absence
-	met       map[Class]int64 // the newest task of a class that met an account without a link
+	met       map[Class]int64     // the newest task of a class that met an account without a link
+	looks     map[Class]time.Time // of an absent account, at a line that is long: none before
 }
 
 // NewLane makes a lane. Run works it.
@@ -123,6 +124,7 @@ func NewLane(opts Options, keeper Keeper, worker Worker) *Lane {
 		batch:    batch{size: opts.BatchSize, most: opts.BatchSize},
 		absences: map[Class]absence{},
 		met:      map[Class]int64{},
+		looks:    map[Class]time.Time{},
 	}
 }
 
