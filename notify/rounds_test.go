@@ -62,7 +62,7 @@ func TestCodesThatRunOutAreStruckOutWithinTwoSeconds(t *testing.T) {
 	var clock sync.Mutex
 	ahead := time.Duration(0)
 	account, err := session.Open(t.Context(), session.Options{
-		DB: db, Keeper: &memory{}, PairingRounds: 1, Logger: slog.New(slog.DiscardHandler),
+		DB: db, ForgetSent: func(context.Context, time.Time) error { return nil }, Keeper: &memory{}, PairingRounds: 1, Logger: slog.New(slog.DiscardHandler),
 		Simulator: &session.Simulator{Addr: sim.Addr(), RootKey: sim.RootKey()},
 		Now: func() time.Time {
 			clock.Lock()
