@@ -147,8 +147,9 @@ func TestOfAHistoryOnlySoMuchIsKept(t *testing.T) {
 }
 
 func FuzzSift(f *testing.F) {
-	whole, _ := chats()
-	raw, err := proto.Marshal(whole)
+	whole, left := chats() // what is left has every kind of field, and is small: a large one is slow to unpack
+	left.Conversations[0].Messages = whole.Conversations[0].Messages[:1]
+	raw, err := proto.Marshal(left)
 	require.NoError(f, err)
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {
