@@ -63,8 +63,10 @@ func (o *owner) endLogout(ctx context.Context, l *link, err error) error {
 	if err != nil && !removed(err) {
 		if e := failure(err, CodeLogoutFailed); e.Code != CodeLogoutFailed {
 			l.byUs.Store(false)
-			o.clearEnd()
-			o.keep(ctx)
+			if e.Retry != RetryOnline { // else WhatsApp may have done it: the next login shows it, and the end is ours then
+				o.clearEnd()
+				o.keep(ctx)
+			}
 			return e
 		}
 		o.a.log.Error("WhatsApp forgot the device, but its keys were not deleted", "error", err)

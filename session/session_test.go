@@ -238,6 +238,41 @@ func TestLogOut(t *testing.T) {
 	require.Equal(t, session.PairingIdle, w.account.Pairing().State, "no round by itself after a log-out of ours")
 }
 
+func TestALogOutWhoseAnswerIsLostIsOurs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.pair()
+	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:md", Do: "drop-after", Times: 1})
+	require.NoError(t, err)
+	if err = w.account.Logout(t.Context()); err != nil { // the next login, which tells, may come before the library gives up
+		requireCode(t, err, session.CodeNetworkUncertain, session.RetryOnline)
+	}
+	w.waitState(session.LoggedOut)
+	require.Equal(t, session.CodeLogoutRequested, w.account.Status().Reason)
+	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
+	w.halt()
+	w.run()
+	w.waitState(session.LoggedOut)
+	require.Equal(t, session.PairingIdle, w.account.Pairing().State, "no round by itself")
+}
+
+func TestALogOutThatDidNotReachWhatsAppIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.PairingAuto = true
+	w.pair()
+	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:md", Do: "silence", Times: 1})
+	require.NoError(t, err)
+	requireCode(t, w.account.Logout(t.Context()), session.CodeNetworkUncertain, session.RetryLater)
+	w.waitState(session.Online)
+	_, err = w.send(bea, "still here")
+	require.NoError(t, err)
+	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
+	w.wait("a round starts, for the phone ended it", func() bool { return w.account.Pairing().Live() })
+	require.NotEqual(t, session.CodeLogoutRequested, w.account.Status().Reason)
+}
+
 func TestARestartNeedsNoPairing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -179,7 +179,7 @@ func (db *DB) Waiting(ctx context.Context, account string, class task.Class, lim
 
 // Recover implements task.Keeper.
 func (db *DB) Recover(ctx context.Context) (int, error) {
-	count, err := db.change(ctx, `UPDATE task SET state = 'queued', maybe_sent = max(maybe_sent, class = 'message')
+	count, err := db.change(ctx, `UPDATE task SET state = 'queued', maybe_sent = max(maybe_sent, class = 'message' OR kind = 'logout')
 		WHERE state = 'running'`)
 	if err != nil {
 		return 0, fmt.Errorf("put running tasks back: %w", err)

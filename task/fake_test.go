@@ -286,7 +286,7 @@ func (l *ledger) Recover(context.Context) (int, error) {
 	for _, t := range l.tasks {
 		if t.State == task.Running {
 			t.State = task.Queued
-			t.MaybeSent = t.MaybeSent || t.Kind == task.Message
+			t.MaybeSent = t.MaybeSent || t.Kind == task.Message || t.Kind == task.Logout
 			count++
 		}
 	}

@@ -242,7 +242,7 @@ type Keeper interface {
 	Waiting(ctx context.Context, account string, class Class, max int) ([]Task, error)
 	// Impatient returns those of Waiting that are not Patient.
 	Impatient(ctx context.Context, account string, class Class, max int) ([]Task, error)
-	// Recover puts all running tasks back to queued with MaybeSent set for messages: called once at start, before any lane.
+	// Recover puts all running tasks back to queued with MaybeSent set for messages and log-outs: called once at start, before any lane.
 	Recover(ctx context.Context) (int, error)
 	// SetBack moves back, by the clock having been set back so far, when unfinished tasks were accepted and may be worked, when
 	// callbacks are due, and the account's pace.

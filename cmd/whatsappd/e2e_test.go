@@ -48,6 +48,17 @@ func TestMainJobFromPairingToLogout(t *testing.T) {
 	w.hook.result(w.ws("message", contact(1), "too late"), notLoggedIn)
 }
 
+func TestALogOutWhoseAnswerIsLostIsSuccessful(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 0)
+	w.serve()
+	w.pair()
+	w.quietLog() // it warns of the connection that is cut
+	w.faults(simulator.Fault{At: "iq:md", Do: "drop-after", Times: 1})
+	w.hook.result(w.ws("logout"), "Log out successful")
+	w.hook.result(w.ws("logout"), "Currently not logged into any account")
+}
+
 func TestTwoHundredMessagesArriveOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const contacts, each = 20, 10

@@ -180,7 +180,7 @@ func reply(event session.MessageReceived) task.Confirmation {
 // Control implements task.Worker.
 func (w *worker) Control(ctx context.Context, t task.Task) task.Outcome {
 	if t.Kind == task.Logout {
-		return w.logout(ctx)
+		return w.logout(ctx, t)
 	}
 	return w.login(ctx)
 }
@@ -199,8 +199,11 @@ func (w *worker) login(ctx context.Context) task.Outcome {
 	return task.Succeed(task.CodeShown)
 }
 
-func (w *worker) logout(ctx context.Context) task.Outcome {
+func (w *worker) logout(ctx context.Context, t task.Task) task.Outcome {
 	err := w.account.Logout(ctx)
+	if errors.Is(err, session.ErrNotPaired) && t.MaybeSent && w.account.Status().Reason == session.CodeLogoutRequested {
+		return task.Succeed(task.LoggedOut) // by an earlier attempt of which no answer came
+	}
 	if errors.Is(err, session.ErrNotPaired) {
 		return task.Succeed(task.NotLoggedIn)
 	}
