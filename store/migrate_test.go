@@ -16,17 +16,40 @@ import (
 	"whatsappd/task"
 )
 
-// TestTheFirstSchemaOpens starts from a ledger as the first release wrote it: testdata/schema1.sql never changes.
-func TestTheFirstSchemaOpens(t *testing.T) {
+// TestEverySchemaOpens starts from a ledger as the first release wrote it (testdata/schema1.sql never changes), and as each
+// later one left it.
+func TestEverySchemaOpens(t *testing.T) {
 	t.Parallel()
+	steps, err := readSteps(migrations)
+	require.NoError(t, err)
+	for version := 1; version <= len(steps); version++ {
+		t.Run(fmt.Sprint("90 schema ", version), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			fillFirst(t, filepath.Join(dir, ledgerFile), steps[:version])
+			keepsEverything(t, dir)
+		})
+	}
+}
+
+// fillFirst makes a ledger with what the first release kept in it, at the schema of so many steps.
+func fillFirst(t *testing.T, path string, steps []string) {
+	t.Helper()
 	dump, err := os.ReadFile("testdata/schema1.sql")
 	require.NoError(t, err)
-	dir := t.TempDir()
-	pool := openFile(filepath.Join(dir, ledgerFile), "", 1)
+	pool := openFile(path, writing, 1)
+	defer pool.Close()
 	_, err = pool.ExecContext(t.Context(), string(dump))
 	require.NoError(t, err)
-	require.NoError(t, pool.Close())
+	conn, err := pool.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, migrate(t.Context(), conn, path, steps))
+}
 
+// keepsEverything opens what fillFirst made, and looks at it.
+func keepsEverything(t *testing.T, dir string) {
+	t.Helper()
 	db := openDB(t, dir)
 	require.Equal(t, schemaOf(t, openDB(t, t.TempDir())), schemaOf(t, db))
 	tasks := mustList(t, db)
