@@ -54,8 +54,8 @@ func TestTheStatusTellsTheLastAnswerAndItsRoundTrip(t *testing.T) {
 	const late = 40 * time.Millisecond
 	_, err := w.sim.AddFaults(simulator.Fault{At: "iq:w:p", Do: "delay", Delay: simulator.Duration(late)})
 	require.NoError(t, err)
-	w.pair()
 	begun := time.Now()
+	w.pair()
 	require.Eventually(t, func() bool { return w.account.Status().RoundTrip > 0 }, patience, 20*time.Millisecond)
 	status := w.account.Status()
 	require.GreaterOrEqual(t, status.RoundTrip, late)

@@ -89,10 +89,11 @@ func endLine(t *testing.T, place string, atLogin bool, said []any) string {
 			b.wire.ends()
 			b.pass(settle)
 			before = len(b.states()) - 1
-		} else {
-			ending()
 		}
 		dials, begun := max(1, b.wire.count()), time.Now()
+		if !atLogin {
+			ending()
+		}
 		synctest.Wait()
 		status := b.states()[before]
 		retry := "never"

@@ -22,7 +22,7 @@ var mediaRows = map[string]func(*scene){
 	"upload delay": func(s *scene) { s.strike(withDelay(50 * time.Millisecond)); require.NoError(s.t, s.upload(patience)) },
 	"upload silence": func(s *scene) {
 		s.strike()
-		require.ErrorIs(s.t, s.upload(300*time.Millisecond), context.DeadlineExceeded)
+		require.ErrorIs(s.t, s.upload(3*time.Second), context.DeadlineExceeded)
 	},
 	"upload drop": func(s *scene) {
 		s.strike()
@@ -42,7 +42,7 @@ var mediaRows = map[string]func(*scene){
 	"download delay": func(s *scene) { s.strike(withDelay(50 * time.Millisecond)); require.NoError(s.t, s.download(patience)) },
 	"download silence": func(s *scene) {
 		s.strike()
-		require.ErrorIs(s.t, s.download(300*time.Millisecond), context.DeadlineExceeded)
+		require.ErrorIs(s.t, s.download(3*time.Second), context.DeadlineExceeded)
 	},
 	"download drop": func(s *scene) { s.strike(); require.NoError(s.t, s.download(patience), "at the second try") },
 	"download half": func(s *scene) { s.strike(); require.ErrorContains(s.t, s.download(patience), "unexpected EOF") },

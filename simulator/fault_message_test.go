@@ -33,13 +33,13 @@ var messageRows = map[string]func(*scene){
 	},
 	"message silence": func(s *scene) {
 		s.strike()
-		require.ErrorIs(s.t, s.write(300*time.Millisecond), whatsmeow.ErrMessageTimedOut)
+		require.ErrorIs(s.t, s.write(3*time.Second), whatsmeow.ErrMessageTimedOut)
 		require.Empty(s.t, s.server.Inbox(contactNumber(0)))
 	},
 	"message no-ack": func(s *scene) {
 		s.strike()
 		id := s.client.GenerateMessageID()
-		require.ErrorIs(s.t, s.writeAs(id, 300*time.Millisecond), whatsmeow.ErrMessageTimedOut)
+		require.ErrorIs(s.t, s.writeAs(id, 3*time.Second), whatsmeow.ErrMessageTimedOut)
 		require.Zero(s.t, s.arrived().Duplicates, "it is there all the same")
 		require.NoError(s.t, s.writeAs(id, patience), "the ack comes for the second try")
 		require.NoError(s.t, s.server.WaitQuiet(s.t.Context()))

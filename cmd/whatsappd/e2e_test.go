@@ -178,7 +178,8 @@ func TestAStopUnderLoadParksWhatIsNotSent(t *testing.T) {
 	w.flawless()
 }
 
-// freeze lets the simulator fall silent with its connections open, while a message is on its way to it.
+// freeze lets the simulator fall silent with its connections open, while a message is on its way to it. It must be a calm one: one
+// that cuts the connection in that moment leaves nothing to be on its way.
 func (w *world) freeze() (thaw func()) {
 	w.t.Helper()
 	require.NoError(w.t, w.whatsapp.cmd.Process.Signal(syscall.SIGSTOP))
@@ -193,7 +194,7 @@ func (w *world) freeze() (thaw func()) {
 
 func TestAStopIsInTimeThoughWhatsAppIsSilent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := calmWorld(t, 1)
 	w.serve()
 	w.pair()
 	w.hook.result(w.ws("check", contact(1)), "True") // so that only the message itself is left to do
@@ -209,7 +210,7 @@ func TestAStopIsInTimeThoughWhatsAppIsSilent(t *testing.T) {
 
 func TestASecondSignalEndsTheDaemonAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := calmWorld(t, 1)
 	w.serve()
 	w.pair()
 	w.hook.result(w.ws("check", contact(1)), "True")
