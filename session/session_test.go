@@ -232,10 +232,16 @@ func TestLogOut(t *testing.T) {
 	require.False(t, w.account.Pairing().Live())
 	_, err = w.send(bea, "no")
 	requireCode(t, err, session.CodeNotPaired, session.RetryOnline)
+	w.staysLoggedOut()
+}
+
+// staysLoggedOut restarts, after which there is no round by itself: the log-out was ours.
+func (w *world) staysLoggedOut() {
+	w.t.Helper()
 	w.halt()
 	w.run()
 	w.waitState(session.LoggedOut)
-	require.Equal(t, session.PairingIdle, w.account.Pairing().State, "no round by itself after a log-out of ours")
+	require.Equal(w.t, session.PairingIdle, w.account.Pairing().State)
 }
 
 func TestALogOutWhoseAnswerIsLostIsOurs(t *testing.T) {
@@ -251,10 +257,7 @@ func TestALogOutWhoseAnswerIsLostIsOurs(t *testing.T) {
 	w.waitState(session.LoggedOut)
 	require.Equal(t, session.CodeLogoutRequested, w.account.Status().Reason)
 	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
-	w.halt()
-	w.run()
-	w.waitState(session.LoggedOut)
-	require.Equal(t, session.PairingIdle, w.account.Pairing().State, "no round by itself")
+	w.staysLoggedOut()
 }
 
 func TestALogOutThatDidNotReachWhatsAppIsForgotten(t *testing.T) {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -65,7 +67,27 @@ func TestEveryTaskEndsOnceThoughTheDaemonIsKilledAgainAndAgain(t *testing.T) {
 		results["check "+result]++
 		require.NotEqual(t, map[bool]string{true: "False", false: "True"}[registered], result, "task %s", id)
 	}
-	s.say("all ended once after %s; results %v", time.Since(begun).Round(time.Second), results)
+	s.say("all ended once after %s; results %v; codes of failures %v", time.Since(begun).Round(time.Second), results, s.codes())
+}
+
+// codes counts the failed tasks by their code, as the ledger has them.
+func (s *soak) codes() map[string]int {
+	s.t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.settings["WHATSAPPD_DATA_DIR"], "ledger.db")+"?mode=ro")
+	require.NoError(s.t, err)
+	defer db.Close()
+	rows, err := db.QueryContext(s.t.Context(), `SELECT code, count(*) FROM task WHERE state = 'failed' GROUP BY code`)
+	require.NoError(s.t, err)
+	defer rows.Close()
+	codes := map[string]int{}
+	for rows.Next() {
+		var code string
+		var count int
+		require.NoError(s.t, rows.Scan(&code, &count))
+		codes[code] = count
+	}
+	require.NoError(s.t, rows.Err())
+	return codes
 }
 
 // say tells the test's log; a long run says it at once.
