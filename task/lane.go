@@ -217,6 +217,7 @@ func (l *Lane) pickUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the pace: %w", err)
 	}
+	l.all.turn = latest(l.all.turn, pace.NextSendAt)
 	if l.opts.Pace.Off {
 		return nil
 	}
@@ -231,7 +232,6 @@ func (l *Lane) pickUp(ctx context.Context) error {
 			l.all.wait(t.NotBefore)
 		}
 	}
-	l.all.turn = latest(l.all.turn, pace.NextSendAt)
 	return nil
 }
 

@@ -148,7 +148,7 @@ func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 	outcome := outcomes[0]
 	now := l.opts.Now()
 	var pace *PaceState
-	if tried := outcome.Final || outcome.Counts || outcome.Uncertain || outcome.Code == ReasonLocked || outcome.Code == ReasonQuota; tried && !l.opts.Pace.Off {
+	if tried := outcome.Final || outcome.Counts || outcome.Uncertain || outcome.Code == ReasonLocked || outcome.Code == ReasonQuota; tried {
 		pace = l.advance(t.Cold, now)
 	}
 	if outcome.Final { // the others waited for this one, and will for its gap

@@ -195,6 +195,7 @@ func (p Policy) afterQuiet(at time.Time) time.Time {
 // Sent is the state after a message was tried. The gap to the next is random, between the two bounds; random is in [0, 1).
 func (p Policy) Sent(s PaceState, cold bool, now time.Time, random func() float64) PaceState {
 	if p.Off {
+		s.NextSendAt = now // the others waited until now for their turn, which is to be known after a restart too
 		return s
 	}
 	least, most := p.WarmGapMin, p.WarmGapMax

@@ -125,5 +125,5 @@ func TestPaceRemembersOnlyWhatALimitLooksAt(t *testing.T) {
 	before = policy.Sent(before, false, now.Add(48*time.Hour), half)
 	require.Len(t, before.Sends, 1, "a day is as far as any limit looks")
 	require.Empty(t, task.Policy{}.Sent(task.PaceState{}, true, now, half).Sends, "without limits there is nothing to remember")
-	require.Equal(t, task.PaceState{}, task.Policy{Off: true}.Sent(task.PaceState{}, true, now, half))
+	require.Equal(t, task.PaceState{NextSendAt: now}, task.Policy{Off: true}.Sent(task.PaceState{}, true, now, half))
 }

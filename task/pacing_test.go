@@ -333,6 +333,27 @@ func TestABacklogOutlivesARestartIntoALostConnection(t *testing.T) {
 	}
 }
 
+func TestARestartEndsNoLineOfSlowMessages(t *testing.T) {
+	t.Parallel()
+	play(t, func(_ *task.Options, h *hands) { // without a pace: what comes out of the door is slow
+		h.send = func(task.Task) task.Outcome {
+			time.Sleep(20 * time.Second)
+			return task.Succeed(task.Yes)
+		}
+	}, func(s *scene) {
+		for i := range 100 {
+			s.message(fmt.Sprint(i))
+		}
+		s.pass(25 * time.Minute)
+		s.stop()
+		s.pass(time.Minute)
+		s.run()
+		s.pass(time.Hour)
+		require.Equal(t, map[string]int{"done": 100}, s.ledger.outcomes())
+		s.ledger.once(t)
+	})
+}
+
 func TestWaitingForItsTurnBehindSlowMessagesAgesNone(t *testing.T) {
 	t.Parallel()
 	play(t, func(_ *task.Options, h *hands) {
