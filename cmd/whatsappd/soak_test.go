@@ -44,6 +44,7 @@ func TestEveryTaskEndsOnceThoughTheDaemonIsKilledAgainAndAgain(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	s := &soak{world: newWorld(t, contacts), random: rand.New(rand.NewPCG(seed, 1)), checks: map[string]bool{}}
+	s.settings["WHATSAPPD_RECONNECT_MAX_PAUSE"] = "1s" // connections end every few seconds: else most of the run is pauses
 	s.say("seed %d", seed)
 	s.serve()
 	s.pair()
