@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +36,7 @@ type Options struct {
 // tasks takes work. task.Lane does.
 type tasks interface {
 	Accept(ctx context.Context, w task.New) (task.Accepted, error)
+	Earlier(ctx context.Context, w task.New) (task.Accepted, error)
 }
 
 // ledger shows tasks, and what is known of people. The store does.
@@ -86,6 +86,7 @@ type API struct {
 	tokens    atomic.Pointer[tokens]
 	guesses   guesses
 	rates     *rates
+	logins    logins
 	tasks     tasks
 	ledger    ledger
 	account   account
@@ -94,9 +95,6 @@ type API struct {
 	metrics   http.Handler
 	engine    *gin.Engine
 	stopping  atomic.Bool
-
-	mu     sync.Mutex
-	logins []time.Time // calls of /ws/login within the last day
 }
 
 // The keys under which a request carries what later steps need.

@@ -76,8 +76,26 @@ func (w *world) Accept(_ context.Context, n task.New) (task.Accepted, error) {
 	if w.refuse != nil {
 		return task.Accepted{}, w.refuse
 	}
+	if known, err := w.earlier(n); err == nil {
+		return known, nil
+	}
 	w.accepted = append(w.accepted, n)
 	return task.Accepted{ID: "0199-id"}, nil
+}
+
+func (w *world) Earlier(_ context.Context, n task.New) (task.Accepted, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.earlier(n)
+}
+
+func (w *world) earlier(n task.New) (task.Accepted, error) {
+	for _, known := range w.accepted {
+		if n.IdempotencyKey != "" && known.IdempotencyKey == n.IdempotencyKey {
+			return task.Accepted{ID: "0199-id", Duplicate: true}, nil
+		}
+	}
+	return task.Accepted{}, task.ErrNotFound
 }
 
 func (w *world) Get(_ context.Context, id task.ID) (task.Task, error) {
@@ -497,6 +515,29 @@ func TestTenLogInsADay(t *testing.T) {
 	w.now = w.now.Add(90 * time.Second)
 	res, _ = w.call("POST", "/ws/login/http://host/", auth)
 	require.Equal(t, http.StatusAccepted, res.StatusCode)
+}
+
+func TestOnlyLogInsThatWereTakenCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	login := func(key string) int {
+		res, _ := w.call("POST", "/ws/login/http://host/", auth, "Idempotency-Key: "+key)
+		return res.StatusCode
+	}
+	for range 20 {
+		require.Equal(t, http.StatusAccepted, login("the same"))
+	}
+	w.refuse = task.ErrFull
+	for range 20 {
+		require.Equal(t, http.StatusServiceUnavailable, login("refused"))
+	}
+	w.refuse = nil
+	for i := range 9 {
+		require.Equal(t, http.StatusAccepted, login(fmt.Sprintf("another %d", i)))
+	}
+	require.Equal(t, http.StatusTooManyRequests, login("an eleventh"))
+	require.Equal(t, http.StatusAccepted, login("the same"), "a repeat is answered as before, also when nothing new is taken")
+	require.Equal(t, 10, w.count())
 }
 
 func TestATokenMayAskForSoManyTasksAMinute(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // mistaken takes work with a mistake in it.
-type mistaken struct{}
+type mistaken struct{ *world }
 
 func (mistaken) Accept(context.Context, task.New) (task.Accepted, error) { panic("a mistake") }
 
@@ -25,7 +25,7 @@ func TestAPanicIsOneFailedAnswer(t *testing.T) {
 	require.NoError(t, err)
 	counted := 0
 	api, err := httpapi.New(httpapi.Options{Tokens: []string{token}, Account: "default", Panicked: func() { counted++ }},
-		mistaken{}, w, w, w, guard, http.NotFoundHandler())
+		mistaken{w}, w, w, w, guard, http.NotFoundHandler())
 	require.NoError(t, err)
 	ask := func(method, path string) *httptest.ResponseRecorder {
 		request := httptest.NewRequestWithContext(t.Context(), method, path, nil)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -27,15 +26,6 @@ type wsTask struct {
 }
 
 var errReturnURLMissing = invalid(errors.New("the return URL is missing; write /ws/…/RETURN_URL"))
-
-func tooManyLogins(after time.Duration) *problem {
-	p := refusal(http.StatusTooManyRequests, "too_many_logins", "Too many log-ins today: every one of them makes WhatsApp look closer at the number. Try again tomorrow")
-	p.after = after
-	return p
-}
-
-// loginsPerDay bounds the calls of /ws/login: link churn gets numbers banned.
-const loginsPerDay = 10
 
 // ws is one of the old endpoints: it reads the path's segments into work, which is accepted durably before the answer.
 func (a *API) ws(read func(c *gin.Context, segments string) (task.New, error)) gin.HandlerFunc {
@@ -96,14 +86,7 @@ func (a *API) wsMessage(c *gin.Context, segments string) (task.New, error) {
 
 // wsLogin reads RETURN_URL.
 func (a *API) wsLogin(c *gin.Context, segments string) (task.New, error) {
-	w, err := a.withReturnURL(c, task.New{Kind: task.Login}, segments)
-	if err != nil {
-		return w, err
-	}
-	if wait := a.loginWait(); wait > 0 {
-		return w, tooManyLogins(wait)
-	}
-	return w, nil
+	return a.withReturnURL(c, task.New{Kind: task.Login}, segments)
 }
 
 // wsLogout reads RETURN_URL.
@@ -139,21 +122,6 @@ func (a *API) withReturnURL(c *gin.Context, w task.New, raw string) (task.New, e
 	return w, nil
 }
 
-// loginWait counts a log-in, or says how long until one is allowed again. The count does not outlive the process.
-func (a *API) loginWait() time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := a.opts.Now()
-	for len(a.logins) > 0 && now.Sub(a.logins[0]) >= 24*time.Hour {
-		a.logins = a.logins[1:]
-	}
-	if len(a.logins) >= loginsPerDay {
-		return a.logins[0].Add(24 * time.Hour).Sub(now)
-	}
-	a.logins = append(a.logins, now)
-	return 0
-}
-
 // accept completes work and keeps it. The answer comes after the commit.
 func (a *API) accept(c *gin.Context, w task.New) (task.Accepted, error) {
 	if a.stopping.Load() {
@@ -177,6 +145,9 @@ func (a *API) accept(c *gin.Context, w task.New) (task.Accepted, error) {
 	w.RequestID, w.TokenID = c.GetString(keyRequest), c.GetString(keyToken)
 	if w.Kind == task.Message {
 		w.MessageID = string(a.account.NewMessageID())
+	}
+	if w.Kind == task.Login {
+		return a.acceptLogin(c.Request.Context(), w)
 	}
 	return a.tasks.Accept(c.Request.Context(), w)
 }

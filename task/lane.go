@@ -142,6 +142,10 @@ func (l *Lane) Accept(ctx context.Context, w New) (Accepted, error) {
 	return accepted, err
 }
 
+// Earlier answers a repeat of accepted work by its idempotency key, and takes nothing new: then it is ErrNotFound. ErrIdempotency
+// as for Accept.
+func (l *Lane) Earlier(ctx context.Context, w New) (Accepted, error) { return l.keeper.Earlier(ctx, w) }
+
 func (l *Lane) accept(ctx context.Context, w New) (Accepted, error) {
 	if err := l.room.take(ctx, w.Kind); err != nil {
 		return Accepted{}, err
