@@ -28,7 +28,7 @@ type Options struct {
 
 	// DeviceName is shown in the phone's list of linked devices. One per process: the first account's. Default: whatsappd.
 	DeviceName string
-	// PairingAuto lets pairing rounds start by themselves after WhatsApp ended the session.
+	// PairingAuto lets pairing rounds start by themselves, after WhatsApp ended the session or nobody scanned.
 	PairingAuto bool
 	// PairingRounds is how many rounds may run in a row without a person asking. The very first one, on an account that was
 	// never paired, runs in any case.

@@ -96,6 +96,12 @@ func (w *doubleWire) says(said ...any) {
 // runBench runs a test on a bench. The double logs in at every dial unless the test says what it meets.
 func runBench(t *testing.T, facts Facts, test func(t *testing.T, b *bench)) {
 	t.Helper()
+	prepareBench(t, facts, func(*bench) {}, test)
+}
+
+// prepareBench is runBench with something to be done to the account before it runs.
+func prepareBench(t *testing.T, facts Facts, prepare func(b *bench), test func(t *testing.T, b *bench)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, facts: facts}
 		b.a = &Account{
@@ -115,6 +121,7 @@ func runBench(t *testing.T, facts Facts, test func(t *testing.T, b *bench)) {
 		b.a.owner = newOwner(b.a, facts, l)
 		b.a.owner.versions.fetch = func(context.Context) (uint32, error) { return b.live.Load(), nil }
 		b.a.owner.versions.announce = b.announce
+		prepare(b)
 		b.a.snapshot()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
