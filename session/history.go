@@ -33,7 +33,11 @@ func leastHistory() *waCompanionReg.DeviceProps_HistorySyncConfig {
 // keeps LIDs, names and tokens of it; the messages are taken out before. Pieces are read one at a time, beside everything else.
 func (a *Account) readHistory(l *link, offer *waE2E.HistorySyncNotification) {
 	log := a.log.With("kind", offer.GetSyncType().String(), "bytes", offer.GetFileLength())
-	if !worthReading(offer) {
+	wanted := worthReading(offer)
+	if l.settling.offered(offer, wanted) {
+		a.settled(l)
+	}
+	if !wanted {
 		log.Info("a piece of the history is not read")
 		return
 	}
@@ -42,14 +46,18 @@ func (a *Account) readHistory(l *link, offer *waE2E.HistorySyncNotification) {
 		defer a.history.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), a.opts.Timing.Query)
 		defer cancel()
-		if err := l.keepHistory(ctx, offer); err != nil {
+		err := l.keepHistory(ctx, offer)
+		if l.settling.read(err) {
+			a.settled(l)
+		}
+		if err != nil {
 			log.Warn("a piece of the history was not read", "error", redact(err.Error()))
 			return
 		}
 		if offer.GetDirectPath() == "" {
 			return // it came inside the message
 		}
-		err := l.client.DeleteMedia(ctx, whatsmeow.MediaHistory, offer.GetDirectPath(), offer.GetFileEncSHA256(), offer.GetEncHandle())
+		err = l.client.DeleteMedia(ctx, whatsmeow.MediaHistory, offer.GetDirectPath(), offer.GetFileEncSHA256(), offer.GetEncHandle())
 		if err != nil {
 			log.Warn("a piece of the history that was read was not deleted", "error", redact(err.Error()))
 		}

@@ -38,3 +38,45 @@ func TestOfTheHistoryOnlyAddressesAndTokensAreKept(t *testing.T) {
 	require.NoError(t, err)
 	w.read(bea, 1)
 }
+
+func TestAPairingThatHasSettledIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for name, sync := range map[string]simulator.Sync{
+		"a short history":          {AppState: true, Chats: 3, Messages: 2},
+		"a history with old chats": {AppState: true, Chats: 3, Messages: 2, Megabytes: 8},
+		"a history that is a file": {AppState: true, Chats: 3, Messages: 2000},
+		"but no history":           {AppState: true},
+		"but no app state":         {Chats: 3, Messages: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			require.NoError(t, w.sim.AddAccount(simulator.AccountSpec{Number: ana, Name: "Ana", Sync: sync}))
+			require.NoError(t, w.sim.SetAway(ana, true)) // the phone links us, and then has no network
+			w.pair()
+			require.Empty(t, told[session.Settled](w), "nothing is announced yet")
+			require.NoError(t, w.sim.SetAway(ana, false))
+			if !sync.AppState || sync.Chats == 0 {
+				here := func() bool {
+					return w.sim.Waiting(ana) == 0 && w.rows("whatsmeow_privacy_tokens") >= sync.Chats && w.rows("whatsmeow_nct_salt") == 1
+				}
+				for late := time.Now().Add(patience); !here(); w.rest(20 * time.Millisecond) { // only the tables tell
+					require.True(t, time.Now().Before(late), "what there is did not come")
+				}
+				w.halt() // what was announced is read by then
+				require.Empty(t, told[session.Settled](w))
+				return
+			}
+			w.wait("it is told", func() bool { return len(told[session.Settled](w)) > 0 })
+			require.GreaterOrEqual(t, w.rows("whatsmeow_privacy_tokens"), 3, "the tokens are here")
+			require.Equal(t, 1, w.rows("whatsmeow_nct_salt"), "and the salt")
+			w.halt()
+			w.run()
+			w.waitState(session.Online)
+			_, err := w.sim.Write(t.Context(), bea, ana, "hi") // what comes after all that waited
+			require.NoError(t, err)
+			w.wait("a message", func() bool { return len(w.heard(bea)) > 0 })
+			require.Len(t, told[session.Settled](w), 1)
+		})
+	}
+}

@@ -23,6 +23,7 @@ type link struct {
 	guard  *guard
 
 	requests requests // for messages again
+	settling settling
 
 	// The owner's.
 	number Number // empty until paired
@@ -125,6 +126,10 @@ func (a *Account) handle(l *link, event any) bool {
 			a.readHistory(l, offer)
 		}
 		return a.received(l, event)
+	case *events.AppStateSyncComplete:
+		if l.settling.synced(event.Name) {
+			a.settled(l)
+		}
 	case *events.Receipt:
 		a.sawPhone(l, event.MessageSource, event.Timestamp)
 		return a.confirmed(l, event)

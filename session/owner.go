@@ -51,6 +51,7 @@ type owner struct {
 	pairWaiters []chan PairingRound
 	phoneCodes  map[Number]time.Time // when a code to type was last asked for
 
+	settled  *link    // what the phone shares with it is here, and that is not told yet
 	deferred []func() // to be done once the present state can be seen
 
 	told      Status
@@ -282,6 +283,7 @@ func (o *owner) publish(ctx context.Context) {
 		o.a.log.Info("account state changed", "state", status.State, "reason", status.Reason, "number", short(status.Number))
 		o.tell(ctx, StatusChanged{Status: status, Again: again})
 	}
+	o.tellSettled(ctx)
 	o.answerWaiters()
 	for _, do := range o.deferred {
 		do()

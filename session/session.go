@@ -109,7 +109,8 @@ func (p PairingRound) Live() bool {
 	return false
 }
 
-// Event is something the account has to tell: StatusChanged, PairingChanged, MessageReceived, MessageConfirmed or Notice.
+// Event is something the account has to tell: StatusChanged, PairingChanged, Settled, MessageReceived, MessageConfirmed or
+// Notice.
 type Event interface{ event() }
 
 // StatusChanged comes once for every real change of an account's state, reason or number.
@@ -120,6 +121,10 @@ type StatusChanged struct {
 
 // PairingChanged comes for every step of a pairing round: start, each code, scan, end.
 type PairingChanged struct{ Round PairingRound }
+
+// Settled comes after a pairing, once, when all that the phone shares with a device it just linked is here: the history as far as
+// it is read, and the app state. It does not come when something of it was lost, or when the daemon was restarted meanwhile.
+type Settled struct{ Account AccountID }
 
 // MessageReceived comes for each text a contact wrote to the account. The message is acknowledged to WhatsApp only after
 // the observer returned nil.
@@ -163,6 +168,7 @@ type Notice struct {
 }
 
 func (Notice) event()           {}
+func (Settled) event()          {}
 func (MessageConfirmed) event() {}
 func (StatusChanged) event()    {}
 func (PairingChanged) event()   {}

@@ -10,7 +10,7 @@ type heldArrival struct {
 }
 
 // SetAway takes the network from an account's virtual devices, or gives it back: what is sent to them meanwhile they get
-// then, in order.
+// then, in order, and the phone sends clients that were linked meanwhile what it sends once.
 func (s *Server) SetAway(number string, away bool) error {
 	s.mu.Lock()
 	a, err := s.directory.registeredAccount(number)
@@ -20,8 +20,14 @@ func (s *Server) SetAway(number string, away bool) error {
 	}
 	a.away = away
 	held := a.held
+	var clients []*device
 	if !away {
 		a.held = nil
+		for _, d := range a.devices {
+			if d.conn != nil && d.conn.active {
+				clients = append(clients, d)
+			}
+		}
 	}
 	s.changed()
 	s.mu.Unlock()
@@ -30,6 +36,9 @@ func (s *Server) SetAway(number string, away bool) error {
 	}
 	for _, one := range held {
 		s.enqueueDecryption(one.device, one.signal, one.arrival)
+	}
+	for _, d := range clients {
+		s.synchronise(d)
 	}
 	return nil
 }

@@ -45,11 +45,11 @@ func (y Sync) check() error {
 // maxInline is how long a compressed history may be to come inside its message; a longer one comes as a file. A guess.
 const maxInline = 16 << 10
 
-// synchronise lets an account's phone send a client what it sends once. Source of the messages: handleAppStateSyncKeyShare and
-// DownloadHistorySync of whatsmeow. Their order is a guess.
+// synchronise lets an account's phone send a client what it sends once, now or when it has network again. Source of the messages:
+// handleAppStateSyncKeyShare and DownloadHistorySync of whatsmeow. Their order is a guess.
 func (s *Server) synchronise(d *device) {
 	s.mu.Lock()
-	if d.synced || d.account.sync == (Sync{}) {
+	if d.synced || d.account.away || d.account.sync == (Sync{}) {
 		s.mu.Unlock()
 		return
 	}
@@ -86,6 +86,9 @@ func (s *Server) syncMessages(d *device) []*waE2E.ProtocolMessage {
 	}
 	if len(chats) > 0 {
 		messages = append(messages, s.historyMessage(a.history(chats)), s.historyMessage(pushNames(chats)))
+		if a.sync.Megabytes == 0 {
+			messages = append(messages, s.historyMessage(a.recentHistory(chats)))
+		}
 	}
 	return messages
 }
@@ -129,10 +132,11 @@ func (st *appState) share() *waE2E.ProtocolMessage {
 	}
 }
 
-// history is the first history a client gets. Call with Server.mu held.
+// history is the first history a client gets, which is never the last: its progress is not 100. Source: mautrix/whatsapp#469.
+// Call with Server.mu held.
 func (a *account) history(chats []*account) *waHistorySync.HistorySync {
 	h := &waHistorySync.HistorySync{
-		SyncType: waHistorySync.HistorySync_INITIAL_BOOTSTRAP.Enum(), ChunkOrder: proto.Uint32(1), Progress: proto.Uint32(100),
+		SyncType: waHistorySync.HistorySync_INITIAL_BOOTSTRAP.Enum(), ChunkOrder: proto.Uint32(1), Progress: proto.Uint32(firstProgress),
 		NctSalt:        a.state().salt,
 		GlobalSettings: &waHistorySync.GlobalSettings{ChatDbLidMigrationTimestamp: proto.Int64(now())},
 	}
@@ -145,6 +149,22 @@ func (a *account) history(chats []*account) *waHistorySync.HistorySync {
 			PnJID: proto.String(other.jid().String()), LidJID: proto.String(other.lidJID().String()),
 		})
 		h.Conversations = append(h.Conversations, a.conversation(other))
+	}
+	return h
+}
+
+// firstProgress is how much of a history a client has after its first piece. A guess.
+const firstProgress = 10
+
+// recentHistory is the last piece of a history without older chats: nothing more about the same ones. Call with Server.mu held.
+func (a *account) recentHistory(chats []*account) *waHistorySync.HistorySync {
+	h := &waHistorySync.HistorySync{
+		SyncType: waHistorySync.HistorySync_RECENT.Enum(), ChunkOrder: proto.Uint32(2), Progress: proto.Uint32(100),
+	}
+	for _, other := range chats {
+		h.Conversations = append(h.Conversations, &waHistorySync.Conversation{
+			ID: proto.String(other.lidJID().String()), TcToken: other.tokenFor(a), TcTokenTimestamp: proto.Uint64(uint64(now())),
+		})
 	}
 	return h
 }

@@ -98,6 +98,7 @@ type Lane struct {
 	locked    time.Time // until when WhatsApp takes no first contacts, as it was met last
 	lockedFor string    // and why
 	lockKnown bool
+	settled   bool // the settling time ended early, as it was met last
 
 	// Of the checks' goroutine alone.
 	batch   batch
@@ -106,6 +107,7 @@ type Lane struct {
 	mu        sync.Mutex // guards what follows; held for no call but the first read of the pace
 	pace      PaceState
 	paceKnown bool
+	shared    bool   // what the phone shares after the present pairing is here; not kept
 	changes   uint64 // of the account's readiness
 	absences  map[Class]absence
 	met       map[Class]int64     // the newest task of a class that met an account without a link

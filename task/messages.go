@@ -76,14 +76,20 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	return l.sendInTime(ctx, t, seen)
 }
 
-// minded takes note of what WhatsApp has against first contacts. When it has changed, those that wait for it are looked at again.
+// minded takes note of what WhatsApp has against first contacts, and of a settling time that ended early. When that has changed,
+// those that wait for it are looked at again.
 func (l *Lane) minded(ctx context.Context) error {
 	locked, why := l.worker.StrangersHeld()
-	if l.lockKnown && locked.Equal(l.locked) && why == l.lockedFor {
+	settled := l.hasSettled()
+	if l.lockKnown && locked.Equal(l.locked) && why == l.lockedFor && settled == l.settled {
 		return nil
 	}
 	now := l.opts.Now()
-	for _, reason := range []string{ReasonLocked, ReasonQuota} {
+	reasons := []string{ReasonLocked, ReasonQuota}
+	if settled {
+		reasons = append(reasons, ReasonSettling)
+	}
+	for _, reason := range reasons {
 		if err := l.keeper.Release(context.WithoutCancel(ctx), l.opts.Account, reason, now); err != nil {
 			return err
 		}
@@ -92,7 +98,7 @@ func (l *Lane) minded(ctx context.Context) error {
 	if l.strangers.turn.After(now) {
 		l.strangers.turn = now
 	}
-	l.locked, l.lockedFor, l.lockKnown = locked, why, true
+	l.locked, l.lockedFor, l.lockKnown, l.settled = locked, why, true, settled
 	return nil
 }
 
@@ -103,7 +109,11 @@ func (l *Lane) sendInTime(ctx context.Context, t Task, seen uint64) (time.Time, 
 		return time.Time{}, errors.Join(err, l.putBack(ctx, []Task{t}))
 	}
 	now := l.opts.Now()
-	at, reason := l.opts.Pace.Next(pace, t.Cold, l.locked, now)
+	policy := l.opts.Pace
+	if l.hasSettled() {
+		policy.Settle = 0
+	}
+	at, reason := policy.Next(pace, t.Cold, l.locked, now)
 	if reason == ReasonLocked {
 		reason = l.lockedFor
 	}

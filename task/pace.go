@@ -16,7 +16,7 @@ type Policy struct {
 	SameText      int  // strangers who get the same text within a day before it is a warning; 0 for no limit
 	SameTextBlock bool // and then such messages fail
 
-	Settle time.Duration // after a pairing no cold contact is written to for so long
+	Settle time.Duration // after a pairing no cold contact is written to for so long, unless Lane.Settled ends it
 	Ramp   []RampStep    // lower limits in the first days after a pairing, earliest first
 
 	QuietFrom, QuietTo time.Duration // since local midnight; no message between them; equal for none

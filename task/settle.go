@@ -195,9 +195,29 @@ func (l *Lane) Paired(ctx context.Context, at time.Time) error {
 	l.mu.Lock()
 	pace := l.pace
 	pace.PairedAt = at
-	l.pace = pace
+	l.pace, l.shared = pace, false
 	l.mu.Unlock()
 	return l.keeper.KeepPace(ctx, l.opts.Account, pace)
+}
+
+// Settled ends the settling time of the present pairing before Policy.Settle is over: what first contacts waited for is here. It
+// holds until the next pairing, and is not kept: after a restart they wait for what is left of the time.
+func (l *Lane) Settled(ctx context.Context) error {
+	if _, err := l.kept(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.shared = true
+	l.mu.Unlock()
+	l.bells.ring(ClassMessage)
+	return nil
+}
+
+// hasSettled tells whether the settling time of the present pairing ended early.
+func (l *Lane) hasSettled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shared
 }
 
 // kept returns the account's pace, read once.

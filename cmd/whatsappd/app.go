@@ -145,6 +145,10 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 				a.log.Error("the pairing could not be noted for the pace", "error", err)
 			}
 		}
+	case session.Settled:
+		if err := a.lane.Settled(ctx); err != nil {
+			a.log.Error("first messages to strangers wait longer than they need to", "error", err)
+		}
 	case session.MessageReceived:
 		from := task.Address{Number: string(event.From), LID: event.LID}
 		if err := a.lane.Heard(ctx, from, event.At); err != nil {

@@ -41,6 +41,31 @@ func TestStrangersWaitUntilAPairingHasSettledAndFriendsDoNot(t *testing.T) {
 	require.Empty(t, entries)
 }
 
+func TestStrangersGoAsSoonAsWhatThePhoneSharesIsHere(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t, 3)
+	w.settings["WHATSAPPD_PACE_OFF"] = "false" // as a real number has it
+	w.settings["WHATSAPPD_PACE_SETTLE"] = "1h"
+	w.account(simulator.AccountSpec{Number: ownerPhone, Name: "Owner", Sync: simulator.Sync{AppState: true, Chats: 2, Messages: 2}})
+	require.NoError(t, w.sim.SetAway(t.Context(), ownerPhone, true)) // once it has linked us the phone has no network
+	w.serve()
+	w.pair()
+	stranger := w.ws("message", contact(3), "hello")
+	w.eventually("the stranger waits", func() bool { return w.task(stranger).Reason == "settling" })
+	waits := w.task(stranger)
+	require.Zero(t, waits.Attempt)
+	require.Greater(t, time.Until(*waits.NotBefore), 50*time.Minute)
+
+	require.NoError(t, w.sim.SetAway(t.Context(), ownerPhone, false))
+	w.hook.result(stranger, "True")
+	sent := w.task(stranger)
+	require.Equal(t, "done", sent.State)
+	require.Equal(t, 1, sent.Attempt)
+	entries, err := w.sim.Inbox(t.Context(), contact(3))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
 func TestTheSameTextToMoreStrangersThanSetIsToldOrRefused(t *testing.T) {
 	t.Parallel()
 	for block, result := range map[string]string{"false": "True", "true": messageFailed} {
