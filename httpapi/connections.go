@@ -6,39 +6,44 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
-// unreadMost bounds what all clients together may have sent of requests that are not answered yet, in bytes: some twenty
-// messages of the greatest length at once, and very many usual ones.
-const unreadMost = 16 << 20
-
-// connections bounds what clients make the daemon hold: how many connections there are, and how much was sent over them.
+// connections bounds what clients make the daemon hold: how many connections there are, and how many long requests come in at
+// once (see [places]).
 //
 // Where there is too much, a connection gives way on which no request with a right token is under way: of the address that has
 // most connections, the one that did nothing for longest. So whoever has a token gets in, however many others hold on.
 type connections struct {
 	net.Listener
 	most   int
-	unread int64
+	places *places
 
 	mu    sync.Mutex
-	order *list.List           // of *connection, the one that did nothing for longest first
-	from  map[netip.Prefix]int // connections by address
-	sent  int64                // of all
+	order *list.List                // of *connection, the one that did nothing for longest first
+	from  map[netip.Prefix]*address // that have connections
+	sizes []int                     // how many addresses have so many connections, by that number; the last one is not 0
 }
 
-func newConnections(listener net.Listener, most int, unread int64) *connections {
-	return &connections{Listener: listener, most: most, unread: unread, order: list.New(), from: map[netip.Prefix]int{}}
+// address is who has connections.
+type address struct{ count int }
+
+func newConnections(listener net.Listener, limits Limits) *connections {
+	return &connections{Listener: listener, most: limits.Connections, places: newPlaces(limits.Header), order: list.New(), from: map[netip.Prefix]*address{}, sizes: []int{0}}
 }
 
 // connection is one of them. Its listener guards what follows the network's own.
 type connection struct {
 	net.Conn
-	all     *connections
-	address netip.Prefix
-	place   *list.Element // nil once it is closed
-	working bool          // a request with a right token is under way
-	sent    int64         // bytes since the last answer
+	all    *connections
+	source netip.Prefix
+	from   *address
+	order  *list.Element // nil once it gave way or is closed
+	gone   chan struct{} // closed with it
+
+	working atomic.Bool  // a request with a right token is under way
+	sent    atomic.Int64 // bytes since the last answer
+	broken  error        // how it broke off in the middle of a long request; only for who reads
 }
 
 // Accept implements net.Listener. With no room and nobody to give way, who comes is turned away.
@@ -48,7 +53,7 @@ func (l *connections) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &connection{Conn: conn, all: l, address: source(conn.RemoteAddr().String())}
+		c := &connection{Conn: conn, all: l, source: source(conn.RemoteAddr().String()), gone: make(chan struct{})}
 		if l.admit(c) {
 			return c, nil
 		}
@@ -66,8 +71,12 @@ func (l *connections) admit(c *connection) bool {
 		}
 		l.forget(leaves)
 	}
-	c.place = l.order.PushBack(c)
-	l.from[c.address]++
+	c.order = l.order.PushBack(c)
+	if c.from = l.from[c.source]; c.from == nil {
+		c.from = &address{}
+		l.from[c.source] = c.from
+	}
+	l.resize(c.from, +1)
 	l.mu.Unlock()
 	if leaves != nil {
 		_ = leaves.Conn.Close()
@@ -79,66 +88,88 @@ func (l *connections) admit(c *connection) bool {
 func (l *connections) idlest() (leaves *connection) {
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*connection)
-		if !c.working && (leaves == nil || l.from[c.address] > l.from[leaves.address]) {
-			leaves = c
+		if !c.working.Load() && (leaves == nil || c.from.count > leaves.from.count) {
+			if leaves = c; c.from.count == len(l.sizes)-1 {
+				break // no address has more
+			}
 		}
 	}
 	return leaves
 }
 
-// greediest is who gives way when too much was sent. Call with l.mu held.
-func (l *connections) greediest() (leaves *connection) {
-	for e := l.order.Front(); e != nil; e = e.Next() {
-		c := e.Value.(*connection)
-		if !c.working && (leaves == nil || c.sent > leaves.sent) {
-			leaves = c
-		}
+// resize notes that an address has one connection more or less. Call with l.mu held.
+func (l *connections) resize(from *address, by int) {
+	if from.count > 0 {
+		l.sizes[from.count]--
 	}
-	return leaves
+	if from.count += by; from.count == len(l.sizes) {
+		l.sizes = append(l.sizes, 0)
+	}
+	if from.count > 0 {
+		l.sizes[from.count]++
+	}
+	if last := len(l.sizes) - 1; last > 0 && l.sizes[last] == 0 {
+		l.sizes = l.sizes[:last]
+	}
 }
 
 // forget takes a connection off the books. Call with l.mu held.
 func (l *connections) forget(c *connection) {
-	if c.place == nil {
+	if c.order == nil {
 		return
 	}
-	l.order.Remove(c.place)
-	c.place = nil
-	l.sent -= c.sent
-	if l.from[c.address]--; l.from[c.address] == 0 {
-		delete(l.from, c.address)
+	close(c.gone)
+	l.order.Remove(c.order)
+	c.order = nil
+	if l.resize(c.from, -1); c.from.count == 0 {
+		delete(l.from, c.source)
 	}
 }
 
-// Read implements net.Conn and counts.
-func (c *connection) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.all.count(c, int64(n))
+// giveWay closes a connection under whoever reads from it.
+func (c *connection) giveWay() {
+	c.all.mu.Lock()
+	c.all.forget(c)
+	c.all.mu.Unlock()
+	_ = c.Conn.Close()
+}
+
+// Read implements net.Conn. Of a long request more comes once it has a place.
+func (c *connection) Read(p []byte) (n int, err error) {
+	if c.broken != nil {
+		return 0, c.broken
+	}
+	long := c.sent.Load() >= shortMost && !c.working.Load()
+	if long {
+		err = c.all.places.take(c)
+	}
+	if err == nil {
+		n, err = c.Conn.Read(p)
+		c.sent.Add(int64(n))
+	}
+	if long && err != nil && len(p) > 1 { // with one byte net/http looks whether a client whose request is worked on has gone
+		c.broken = err
+		return fill(p), nil
+	}
 	return n, err
 }
 
-func (l *connections) count(c *connection, n int64) {
-	l.mu.Lock()
-	var leaves *connection
-	if c.place != nil {
-		c.sent += n
-		if l.sent += n; l.sent > l.unread {
-			if leaves = l.greediest(); leaves != nil {
-				l.forget(leaves)
-			}
-		}
+// fill ends a line that breaks off, so that the buffer of who reads it is full, and the error comes alone. Where line and error
+// come together, net/http takes the line for a whole one and quotes it, however long it is, in an error that nobody sees: that
+// takes twice the time of all the rest. Nothing becomes a request by it, because none ends without the end of a line.
+func fill(p []byte) int {
+	for i := range p {
+		p[i] = 'x'
 	}
-	l.mu.Unlock()
-	if leaves != nil {
-		_ = leaves.Conn.Close()
-	}
+	return len(p)
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. Its reader has ended, and holds nothing any more.
 func (c *connection) Close() error {
 	c.all.mu.Lock()
 	c.all.forget(c)
 	c.all.mu.Unlock()
+	c.all.places.leave(c)
 	return c.Conn.Close()
 }
 
@@ -152,26 +183,25 @@ func (c *connection) CloseWrite() error {
 
 // answered says that a request ended: the next one may be anybody's.
 func (c *connection) answered() {
+	c.working.Store(false)
+	c.sent.Store(0)
+	c.all.places.leave(c)
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	c.working = false
-	if c.place != nil {
-		c.all.sent -= c.sent
-		c.all.order.MoveToBack(c.place)
+	if c.order != nil {
+		c.all.order.MoveToBack(c.order)
 	}
-	c.sent = 0
 }
 
 // connectionKey is where a request's context has its connection.
 type connectionKey struct{}
 
-// keepConnection is called once a request has shown a right token.
+// keepConnection is called once a request has shown a right token. Then it has arrived, but for its body.
 func keepConnection(ctx context.Context) {
 	c, ok := ctx.Value(connectionKey{}).(*connection)
 	if !ok {
 		return // not served by a Server
 	}
-	c.all.mu.Lock()
-	defer c.all.mu.Unlock()
-	c.working = true
+	c.working.Store(true)
+	c.all.places.leave(c)
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -155,43 +157,6 @@ func TestTheAddressWithMostConnectionsGivesWay(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(t, patient))
 }
 
-func TestWhatWasSentWithoutAnAnswerIsBounded(t *testing.T) {
-	t.Parallel()
-	plain, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	l := newConnections(plain, 100, 100<<10)
-	server := &http.Server{Handler: http.NotFoundHandler(), MaxHeaderBytes: 1 << 20}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	d := &door{t: t, address: plain.Addr().String()}
-	held := func() (total int64, most int64) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for e := l.order.Front(); e != nil; e = e.Next() {
-			sent := e.Value.(*connection).sent
-			total, most = total+sent, max(most, sent)
-		}
-		require.Equal(t, total, l.sent)
-		require.LessOrEqual(t, total, l.unread)
-		return total, most
-	}
-	small := d.dial("127.0.0.1", begins+strings.Repeat("y", 1<<10))
-	require.Eventually(t, func() bool { total, _ := held(); return total > 1<<10 }, 30*time.Second, time.Millisecond)
-	for range 20 {
-		d.dial("127.0.0.1", begins+strings.Repeat("y", 30<<10))
-		held()
-	}
-	require.Eventually(t, func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.order.Len() <= 1+3 // three of the large ones find room
-	}, 30*time.Second, time.Millisecond)
-	held()
-	_, err = io.WriteString(small, "\r\n\r\n")
-	require.NoError(t, err)
-	require.Equal(t, http.StatusNotFound, status(t, small), "who sent little is left alone")
-}
-
 func TestALastWordReachesWhoIsStillSending(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t, Limits{})
@@ -273,5 +238,48 @@ func TestEachTokenHasItsOwnRate(t *testing.T) {
 	require.NotZero(t, r.wait("a", now.Add(time.Second)))
 	for i := range 1000 {
 		require.Zero(t, newRates(0).wait(fmt.Sprint(i%2), now), "no limit")
+	}
+}
+
+// silentConn is a connection over which nothing ever comes.
+type silentConn struct{ net.Conn }
+
+func (silentConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+func (silentConn) Close() error         { return nil }
+
+// BenchmarkAConnectionTooMuch is what each client costs whoever accepts it while there are as many as there may be.
+func BenchmarkAConnectionTooMuch(b *testing.B) {
+	l := newConnections(nil, Limits{Connections: 1000})
+	for b.Loop() {
+		l.admit(&connection{Conn: silentConn{}, all: l, source: source("127.0.0.1:1"), gone: make(chan struct{})})
+	}
+}
+
+func TestTheMostConnectionsOfAnAddressAreKnown(t *testing.T) {
+	t.Parallel()
+	const seed = 1
+	random := rand.New(rand.NewPCG(seed, 0))
+	l := newConnections(nil, Limits{Connections: 1 << 20})
+	var open []*connection
+	for range 10_000 {
+		if len(open) > 0 && random.IntN(2) == 0 {
+			i := random.IntN(len(open))
+			require.NoError(t, open[i].Close())
+			open = slices.Delete(open, i, i+1)
+		} else {
+			c := &connection{Conn: silentConn{}, all: l, source: source(fmt.Sprintf("127.0.0.%d:1", random.IntN(20))), gone: make(chan struct{})}
+			require.True(t, l.admit(c))
+			open = append(open, c)
+		}
+		most := map[netip.Prefix]int{}
+		for _, c := range open {
+			most[c.source]++
+		}
+		largest := 0
+		for _, count := range most {
+			largest = max(largest, count)
+		}
+		require.Len(t, l.sizes, largest+1)
+		require.Len(t, l.from, len(most))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Limits bounds what clients can make a server hold. See [connections].
+// Limits bounds what clients can make a server hold. See [connections] and [places].
 type Limits struct {
 	Connections int           // at once; default 1,000
 	Header      time.Duration // for a request's line and headers to arrive; default 10 s
@@ -61,7 +61,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, grace time.Du
 			_ = s.http.Close() // whoever is left is cut off
 		}
 	})
-	err := s.http.Serve(newConnections(listener, s.limits.Connections, unreadMost))
+	err := s.http.Serve(newConnections(listener, s.limits))
 	if !stop() {
 		<-stopped
 	}
