@@ -43,7 +43,6 @@ func TestAPairingThatHasSettledIsToldOnce(t *testing.T) {
 	t.Parallel()
 	for name, sync := range map[string]simulator.Sync{
 		"a short history":          {AppState: true, Chats: 3, Messages: 2},
-		"a history with old chats": {AppState: true, Chats: 3, Messages: 2, Megabytes: 8},
 		"a history that is a file": {AppState: true, Chats: 3, Messages: 2000},
 		"but no history":           {AppState: true},
 		"but no app state":         {Chats: 3, Messages: 2},
