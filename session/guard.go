@@ -21,7 +21,8 @@ import (
 // Sends must be one at a time, as they are in the library.
 type guard struct {
 	sessions store.SessionStore // the real one
-	buffer   store.EventBuffer  // knows how to begin a transaction
+	tokens   *tokens
+	buffer   store.EventBuffer // knows how to begin a transaction
 	turn     *turn
 	now      func() time.Time
 	forget   func(context.Context) error // deletes old sent messages; nil leaves that to the library
@@ -121,6 +122,8 @@ func (g *guard) install(device *store.Device) {
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}
 	device.MsgSecrets = noSecrets{device.MsgSecrets}
+	g.tokens = &tokens{PrivacyTokenStore: device.PrivacyTokens}
+	device.PrivacyTokens = g.tokens
 }
 
 // guardedSessions is a session store under the eyes of a guard.

@@ -55,6 +55,8 @@ func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) 
 	}
 	stop := a.watchSend()
 	defer stop()
+	l.guard.tokens.begin(lid)
+	defer l.guard.tokens.end()
 	failed := a.attempt(ctx, l, m, lid, sent)
 	switch {
 	case failed == nil:
@@ -68,11 +70,24 @@ func (a *Account) transmit(ctx context.Context, l *link, m Message, sent *Sent) 
 		if left, _ := a.held(m); left > 0 {
 			break
 		}
-		// Nobody can ask for a contact's privacy token: contacts give it, and the library reads what it holds at every attempt
-		// and gives ours after the first. So a second attempt is all that can be done for a fresh token.
-		failed = a.again(ctx, l, m, lid, sent, failed)
+		failed = a.freshly(ctx, l, m, lid, sent, failed)
 	}
 	return a.tellLock(m, lid, failed)
+}
+
+// freshly is the second attempt of a message that WhatsApp refused for want of a privacy token: with one that has come in
+// meanwhile, or, when the contact's own was refused, with a derived one. Nobody can ask for another of the contact's: contacts give
+// it. The library gave them ours with the first attempt, and the answer to that brings nothing. See docs/pacing.md.
+func (a *Account) freshly(ctx context.Context, l *link, m Message, lid types.JID, sent *Sent, failed *Error) *Error {
+	stale := l.guard.tokens.refuse()
+	failed = a.again(ctx, l, m, lid, sent, failed)
+	if failed == nil && stale {
+		a.log.Info("a contact's privacy token opens the way no longer, and is forgotten", "message", m.ID)
+		if err := l.guard.tokens.drop(ctx); err != nil {
+			a.log.Warn("a privacy token that is refused was not forgotten", "error", err)
+		}
+	}
+	return failed
 }
 
 // again is the second attempt.

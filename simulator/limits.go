@@ -20,7 +20,8 @@ type Limits struct {
 	CycleEnds time.Time `json:"cycle_ends,omitzero"`
 	// Linked is how many clients the account's phone links before it refuses more. Apps allow four; 0 is no bound.
 	Linked int `json:"linked,omitempty"`
-	// Tokens refuses a first message to a stranger with 463 when it carries no privacy token of the recipient. A guess.
+	// Tokens refuses a first message to a stranger with 463 when it carries neither the privacy token of the recipient nor one
+	// derived from the account's salt. A guess.
 	Tokens bool `json:"tokens,omitempty"`
 }
 

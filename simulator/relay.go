@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,7 +19,7 @@ type sending struct {
 	chat     types.JID // whom it was first written to, when an own device gets its copy again; else the recipient
 	account  *account  // the recipient
 	resend   bool      // the answer to a retry receipt
-	token    bool      // the sender has the recipient's privacy token
+	token    bool      // it came with a privacy token that counts
 	peer     bool      // for the own phone's ears only
 	copies   []copyFor
 	identity []byte // the sender's device identity, when it came along
@@ -126,9 +125,7 @@ func (s *Server) parseMessage(from *device, n *waBinary.Node) (*sending, error) 
 	if m.account == nil || !m.account.registered {
 		return nil, errRefused(404)
 	}
-	if token, ok := n.GetOptionalChildByTag("tctoken"); ok {
-		m.token = bytes.Equal(content(&token), m.account.tokens[from.account.number])
-	}
+	m.token = withToken(n, from.account, m.account)
 	if code := from.account.mayReach(m.account, m.token); code != 0 && !m.peer {
 		return nil, errRefused(code)
 	}

@@ -7,9 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/appstate"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waHistorySync"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
 
 	"whatsappd/simulator"
 )
@@ -136,6 +138,50 @@ func TestTokensOfTheHistoryOpenTheWayToStrangers(t *testing.T) {
 	}, patience, time.Millisecond)
 	send(t, c, contactNumber(0), "with its token")
 	require.Len(t, inbox(t, server, contactNumber(0), 1), 1)
+}
+
+func TestATokenDerivedFromTheSaltOpensTheWayToo(t *testing.T) {
+	t.Parallel()
+	server, c := synced(t, simulator.Sync{AppState: true}, 1)
+	require.NoError(t, server.SetLimits(ana, simulator.Limits{Tokens: true}))
+	require.Eventually(t, func() bool {
+		salt, err := c.device.NCTSalt.GetNCTSalt(t.Context())
+		return err == nil && len(salt) > 0
+	}, patience, time.Millisecond)
+	send(t, c, contactNumber(0), "with a derived one")
+	require.Len(t, inbox(t, server, contactNumber(0), 1), 1)
+
+	require.NoError(t, c.device.NCTSalt.PutNCTSalt(t.Context(), []byte("another")))
+	_, err := c.SendMessage(t.Context(), jidOf(contactNumber(0)), &waE2E.Message{Conversation: proto.String("with a wrong one")})
+	require.ErrorContains(t, err, "463")
+}
+
+func TestAHistoryIsSentWhenThePhoneHasNetworkAndSaysWhenItEnds(t *testing.T) {
+	t.Parallel()
+	server := start(t)
+	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: contactNumber(0), Name: contactName(0)}))
+	require.NoError(t, server.AddAccount(simulator.AccountSpec{Number: ana, Name: "Ana", Sync: simulator.Sync{Chats: 1}}))
+	require.NoError(t, server.SetAway(ana, true))
+	c := paired(t, server)
+	require.Zero(t, server.Waiting(ana))
+	for range 2 { // it is sent once
+		require.NoError(t, server.SetAway(ana, false))
+	}
+	type piece struct {
+		kind waHistorySync.HistorySync_HistorySyncType
+		last bool
+	}
+	var pieces []piece
+	for range 3 {
+		data := wait[*events.HistorySync](t, c).Data
+		pieces = append(pieces, piece{data.GetSyncType(), data.GetProgress() == 100})
+	}
+	require.Equal(t, []piece{
+		{waHistorySync.HistorySync_INITIAL_BOOTSTRAP, false}, {waHistorySync.HistorySync_PUSH_NAME, true}, {waHistorySync.HistorySync_RECENT, true},
+	}, pieces)
+	require.Eventually(t, func() bool { return server.Waiting(ana) == 0 }, patience, time.Millisecond)
+	_, again := take[*events.HistorySync](c)
+	require.False(t, again)
 }
 
 func TestSyncIsSentOnceAndOutlivesARestart(t *testing.T) {

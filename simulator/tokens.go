@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -47,4 +49,20 @@ func (s *Server) GiveToken(from, to string) ([]byte, error) {
 		}}})
 	s.changed()
 	return token, nil
+}
+
+// withToken tells whether a message carries a privacy token that counts: the one that its recipient gave, or, in a message without
+// such a one, that which the author derives from the account's salt. Source of the derived one: generateCsToken of whatsmeow.
+func withToken(message *waBinary.Node, author, recipient *account) bool {
+	if given, ok := message.GetOptionalChildByTag("tctoken"); ok {
+		token := recipient.tokens[author.number]
+		return token != nil && hmac.Equal(content(&given), token)
+	}
+	derived, ok := message.GetOptionalChildByTag("cstoken")
+	if !ok || author.appState == nil {
+		return false
+	}
+	mac := hmac.New(sha256.New, author.appState.salt)
+	_, _ = mac.Write([]byte(recipient.lidJID().String())) // never fails
+	return hmac.Equal(content(&derived), mac.Sum(nil))
 }
