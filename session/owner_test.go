@@ -155,6 +155,19 @@ func (b *bench) states() []Status {
 	return all
 }
 
+// notices returns the codes of what operators were told.
+func (b *bench) notices() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	codes := []string{}
+	for _, event := range b.told {
+		if notice, ok := event.(Notice); ok {
+			codes = append(codes, notice.Code)
+		}
+	}
+	return codes
+}
+
 // pass lets time go by.
 func (b *bench) pass(d time.Duration) {
 	time.Sleep(d) // virtual

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types/events"
 )
 
 // tellsQuota is WhatsApp's notification of a used-up quota, with the end of the cycle as it is written.
@@ -53,12 +54,26 @@ func TestAQuotaWithoutAnEndHoldsForAnHourAndIsToldOnce(t *testing.T) {
 		until, code = b.a.Status().StrangersHeld()
 		require.Zero(t, until)
 		require.Empty(t, code)
-		var told []string
-		for _, event := range b.told {
-			if notice, ok := event.(Notice); ok {
-				told = append(told, notice.Code)
-			}
+		require.Equal(t, []string{NoticeQuota, NoticeQuota}, b.notices())
+	})
+}
+
+func TestALockWithoutAnEndHoldsForAnHourAndIsToldOnce(t *testing.T) {
+	t.Parallel()
+	runBench(t, Facts{}, func(t *testing.T, b *bench) {
+		b.pass(time.Minute)
+		for range 5 {
+			b.wire.says(&events.NotifyAccountReachoutTimelock{IsActive: true})
+			b.pass(10 * time.Minute)
 		}
-		require.Equal(t, []string{NoticeQuota, NoticeQuota}, told)
+		require.InDelta(t, 10*time.Minute, time.Until(b.a.Status().Reachout), float64(time.Second), "an hour from the first notice")
+		require.Equal(t, []string{NoticeLocked}, b.notices())
+		b.wire.says(&events.NotifyAccountReachoutTimelock{})
+		b.pass(time.Second)
+		require.Equal(t, []string{NoticeLocked, NoticeUnlocked}, b.notices())
+		b.wire.says(&events.NotifyAccountReachoutTimelock{IsActive: true})
+		b.pass(2 * time.Hour)
+		require.Zero(t, b.a.Status().Reachout, "it ends by its time")
+		require.Equal(t, []string{NoticeLocked, NoticeUnlocked, NoticeLocked, NoticeUnlocked}, b.notices())
 	})
 }

@@ -66,7 +66,11 @@ func (o *owner) reachout(ctx context.Context, event *events.NotifyAccountReachou
 	until := time.Time{}
 	if event.IsActive {
 		until = event.TimeEnforcementEnds.Time
-		if !until.After(o.now()) {
+		switch {
+		case until.After(o.now()):
+		case o.facts.ReachoutEnd.After(o.now()): // told again
+			until = o.facts.ReachoutEnd
+		default:
 			until = o.now().Add(o.t.LockUnknown)
 		}
 	}
