@@ -415,7 +415,10 @@ func (o *owner) unlinked(ctx context.Context, why ending) {
 	o.down()
 	o.link, o.held, o.trouble = nil, ending{}, ending{}
 	o.locked = why.state == Locked
-	if !o.facts.ByUs {
+	if o.facts.ByUs {
+		o.facts.EndedAt = o.now()
+		o.keep(ctx)
+	} else {
 		o.keepEnd(ctx, why)
 	}
 	l.record()
@@ -451,8 +454,11 @@ func (o *owner) keepEnd(ctx context.Context, why ending) {
 
 // end notes why and when the session ended.
 func (o *owner) end(why ending) {
+	if why.state != TempBanned || !o.sameBan {
+		o.facts.EndedAt = o.now()
+	}
 	o.facts.EndState, o.facts.EndReason, o.facts.EndDetail = why.state, why.reason, why.detail
-	o.facts.EndedAt, o.facts.EndUntil, o.facts.ByUs = o.now(), why.until, false
+	o.facts.EndUntil, o.facts.ByUs = why.until, false
 }
 
 // clearEnd forgets an end that is over.

@@ -46,7 +46,7 @@ func (o *owner) beginLogout(ctx context.Context) (*link, error) {
 	}
 	facts := o.facts
 	facts.EndState, facts.EndReason, facts.EndDetail = LoggedOut, CodeLogoutRequested, "logged out on request"
-	facts.EndedAt, facts.ByUs = o.now(), true
+	facts.EndedAt, facts.ByUs = time.Time{}, true // it has not ended yet
 	if err := o.a.opts.Keeper.KeepFacts(ctx, o.a.opts.Account, facts); err != nil {
 		return nil, &Error{Code: CodeStoreFailed, Retry: RetryLater, Err: err}
 	}

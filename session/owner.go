@@ -107,6 +107,10 @@ func (o *owner) run(ctx context.Context) {
 func (o *owner) begin(ctx context.Context) {
 	now := o.now()
 	o.lastClock, o.lastRan = now, o.ran()
+	if o.link == nil && o.facts.EndState != "" && o.facts.EndedAt.IsZero() { // the log-out was done, and nobody lived to note it
+		o.facts.EndedAt = now
+		o.keep(ctx)
+	}
 	if o.facts.EndReason == CodeKeysMissing {
 		o.keep(ctx)
 	}
@@ -301,6 +305,12 @@ func (o *owner) tell(ctx context.Context, event Event) {
 	if err := o.a.observe(ctx, event); err != nil {
 		o.a.log.Error("an event was not taken", "error", err)
 	}
+}
+
+// notify tells an operator something.
+func (o *owner) notify(ctx context.Context, n Notice) {
+	n.Account = o.a.opts.Account
+	o.tell(ctx, n)
 }
 
 // keep writes down what is known about the account. A failure is logged: the state in memory holds, and the next change

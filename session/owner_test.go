@@ -30,6 +30,7 @@ type bench struct {
 
 	mu    sync.Mutex
 	facts Facts
+	news  []Notice // by the facts as they were kept
 	told  []Event
 
 	announced []uint32 // versions in place of the library's own
@@ -208,6 +209,7 @@ func (b *bench) Facts(context.Context, AccountID) (Facts, error) { return b.fact
 func (b *bench) KeepFacts(_ context.Context, _ AccountID, facts Facts) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.news = append(b.news, facts.Since(b.facts)...)
 	b.facts = facts
 	return nil
 }
@@ -418,6 +420,18 @@ func (b *bench) bans() (again []bool) {
 	return again
 }
 
+// count returns how often a state was news by what was kept.
+func (b *bench) count(state State) (count int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.news {
+		if n.Code == string(state) {
+			count++
+		}
+	}
+	return count
+}
+
 func TestEachBanIsToldAndTheSameOneOnce(t *testing.T) {
 	t.Parallel()
 	ban := func(code events.TempBanReason, expire time.Duration) *events.TemporaryBan {
@@ -425,7 +439,7 @@ func TestEachBanIsToldAndTheSameOneOnce(t *testing.T) {
 	}
 	kept := func(ban *events.TemporaryBan, ahead time.Duration) Facts {
 		begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of a bubble's clock
-		return Facts{EndState: TempBanned, EndReason: CodeTempBanned, EndDetail: banDetail(ban), EndUntil: begin.Add(ahead)}
+		return Facts{EndState: TempBanned, EndReason: CodeTempBanned, EndDetail: banDetail(ban), EndedAt: begin, EndUntil: begin.Add(ahead)}
 	}
 	const code, other = events.TempBanBlockedByUsers, events.TempBanSentToTooManyPeople
 	for name, c := range map[string]struct {
@@ -468,6 +482,7 @@ func TestEachBanIsToldAndTheSameOneOnce(t *testing.T) {
 				b.pass(3 * time.Hour)
 				b.is(Online)
 				require.Equal(t, c.again, b.bans())
+				require.Equal(t, len(slices.DeleteFunc(c.again, func(again bool) bool { return again })), b.count(TempBanned), "the same by what was kept")
 			})
 		})
 	}

@@ -101,14 +101,14 @@ func (o *owner) quota(ctx context.Context, q Quota) {
 	}
 	o.facts.Quota = q
 	o.keep(ctx)
-	if before.State == q.State || before.State == "" && q.State == QuotaFree {
-		return
+	if q.news(before) {
+		o.notify(ctx, quotaNotice(q))
 	}
-	notice := Notice{Account: o.a.opts.Account, Code: NoticeQuota, Detail: q.sentence()}
-	if q.State == QuotaUsedUp {
-		notice.Until = q.Ends
-	}
-	o.tell(ctx, notice)
+}
+
+// news tells whether a quota is worth telling after another.
+func (q Quota) news(before Quota) bool {
+	return q.State != before.State && (before.State != "" || q.State != QuotaFree)
 }
 
 // sentence says what a quota means for an operator.

@@ -159,15 +159,6 @@ const (
 	ConfirmAskAgain  ConfirmationKind = "asked_again" // the device could not open it and was sent it again
 )
 
-// Notice is something an operator should hear. It comes once for each change, also over restarts.
-type Notice struct {
-	Account AccountID
-	Code    string // stable: "phone_unseen", "reachout_locked", "reachout_unlocked"
-	Detail  string // a sentence for a person
-	Until   time.Time
-}
-
-func (Notice) event()           {}
 func (Settled) event()          {}
 func (MessageConfirmed) event() {}
 func (StatusChanged) event()    {}
@@ -284,7 +275,7 @@ type Facts struct {
 	EndState  State     // LoggedOut, Locked, Outdated, TempBanned or Replaced when WhatsApp ended the session; empty otherwise
 	EndReason string    // stable code, stored before the library deletes anything
 	EndDetail string
-	EndedAt   time.Time
+	EndedAt   time.Time // when that was, for a ban when it was met first; zero while a log-out of our own is only asked for
 	EndUntil  time.Time // end of a temporary ban
 	ByUs      bool      // the end was our own log-out: no pairing round starts by itself
 

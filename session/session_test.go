@@ -233,6 +233,7 @@ func TestLogOut(t *testing.T) {
 	_, err = w.send(bea, "no")
 	requireCode(t, err, session.CodeNotPaired, session.RetryOnline)
 	w.staysLoggedOut()
+	require.Equal(t, []string{session.NoticeLinked, "logged_out"}, w.keeper.codes())
 }
 
 // staysLoggedOut restarts, after which there is no round by itself: the log-out was ours.
@@ -258,6 +259,7 @@ func TestALogOutWhoseAnswerIsLostIsOurs(t *testing.T) {
 	require.Equal(t, session.CodeLogoutRequested, w.account.Status().Reason)
 	require.ErrorIs(t, w.account.Logout(t.Context()), session.ErrNotPaired)
 	w.staysLoggedOut()
+	require.Equal(t, []string{session.NoticeLinked, "logged_out"}, w.keeper.codes())
 }
 
 func TestALogOutThatDidNotReachWhatsAppIsForgotten(t *testing.T) {
@@ -271,6 +273,7 @@ func TestALogOutThatDidNotReachWhatsAppIsForgotten(t *testing.T) {
 	w.waitState(session.Online)
 	_, err = w.send(bea, "still here")
 	require.NoError(t, err)
+	require.Equal(t, []string{session.NoticeLinked}, w.keeper.codes(), "it never ended")
 	require.NoError(t, w.sim.Kick(ana, simulator.KickRemoved))
 	w.wait("a round starts, for the phone ended it", func() bool { return w.account.Pairing().Live() })
 	require.NotEqual(t, session.CodeLogoutRequested, w.account.Status().Reason)

@@ -132,8 +132,8 @@ func (o *owner) sawVersion(ctx context.Context, live uint32, err error) {
 		return
 	}
 	v.warned = true
-	o.tell(ctx, Notice{
-		Account: o.a.opts.Account, Code: NoticeBehind,
+	o.notify(ctx, Notice{
+		Code: NoticeBehind,
 		Detail: fmt.Sprintf("WhatsApp's web client is %d revisions ahead; %s: install a newer version of this program before WhatsApp refuses this one",
 			behind, libraryAge()),
 	})
@@ -162,8 +162,8 @@ func (o *owner) rollBack(ctx context.Context) bool {
 	v.refused = true
 	o.wait(CodeOutdated, "WhatsApp refused the live version of the protocol; the library's own is tried")
 	o.disconnect(o.link)
-	o.tell(ctx, Notice{
-		Account: o.a.opts.Account, Code: NoticeRolledBack,
+	o.notify(ctx, Notice{
+		Code:   NoticeRolledBack,
 		Detail: "WhatsApp refused the live version of the protocol with this library; the library's own version is used again",
 	})
 	return true

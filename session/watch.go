@@ -1,19 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"go.mau.fi/whatsmeow/types/events"
-)
-
-// The codes of a [Notice].
-const (
-	NoticePhoneUnseen = "phone_unseen"
-	NoticeLocked      = "reachout_locked"
-	NoticeUnlocked    = "reachout_unlocked"
-	NoticeQuota       = "new_chat_quota"
 )
 
 // seenGrain is how old the kept sight of the phone may be: it is not worth a write for every receipt.
@@ -53,11 +45,7 @@ func (o *owner) watchPhone(ctx context.Context, now time.Time) {
 			continue // one is enough
 		}
 		o.keep(ctx)
-		o.tell(ctx, Notice{
-			Account: o.a.opts.Account, Code: NoticePhoneUnseen,
-			Detail: fmt.Sprintf("the account's phone has not been seen for %d days; WhatsApp ends the link after about 14: open WhatsApp on it",
-				o.facts.PhoneWarned),
-		})
+		o.notify(ctx, phoneNotice(o.facts.PhoneWarned))
 	}
 }
 
@@ -74,21 +62,20 @@ func (o *owner) reachout(ctx context.Context, event *events.NotifyAccountReachou
 			until = o.now().Add(o.t.LockUnknown)
 		}
 	}
-	o.lockReachout(ctx, until, "WhatsApp takes no first messages to strangers for now; answers go on")
+	o.lockReachout(ctx, until, "")
 }
 
-// lockReachout keeps the end of a lock on first contacts, and tells of it once for each change.
+// lockReachout keeps the end of a lock on first contacts, and tells of it once for each change; detail, if any, says it in other
+// words than usual.
 func (o *owner) lockReachout(ctx context.Context, until time.Time, detail string) {
 	if until.Equal(o.facts.ReachoutEnd) {
 		return
 	}
 	o.facts.ReachoutEnd = until
 	o.keep(ctx)
-	notice := Notice{Account: o.a.opts.Account, Code: NoticeLocked, Detail: detail, Until: until}
-	if until.IsZero() {
-		notice.Code, notice.Detail = NoticeUnlocked, "WhatsApp takes first messages to strangers again"
-	}
-	o.tell(ctx, notice)
+	notice := reachoutNotice(until)
+	notice.Detail = cmp.Or(detail, notice.Detail)
+	o.notify(ctx, notice)
 }
 
 // reachoutDue returns when the lock on first contacts ends; zero for no lock.

@@ -241,6 +241,7 @@ func (w *world) isCalm() {
 type keeper struct {
 	mu      sync.Mutex
 	facts   session.Facts
+	news    []session.Notice    // by the facts as they were kept
 	keeps   func(session.Facts) // told of facts before they are kept; nil for nobody
 	answers map[session.Number]session.Checked
 }
@@ -291,8 +292,20 @@ func (k *keeper) KeepFacts(_ context.Context, _ session.AccountID, facts session
 	if k.keeps != nil {
 		k.keeps(facts)
 	}
+	k.news = append(k.news, facts.Since(k.facts)...)
 	k.facts = facts
 	return nil
+}
+
+// codes returns what operators should have heard of by what was kept.
+func (k *keeper) codes() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	codes := []string{}
+	for _, n := range k.news {
+		codes = append(codes, n.Code)
+	}
+	return codes
 }
 
 // onKeep has somebody told of facts before they are kept.
