@@ -1,8 +1,10 @@
 // Package callback tells callers how their tasks ended: one POST per task to its return URL, at least once, signed, retried
-// on a schedule that survives restarts, and never to an address the operator has not allowed.
+// on a schedule that survives restarts, and never to an address the operator has not allowed. In the same way it tells the
+// operator's own receiver what has happened to an account.
 //
-// It knows what a result is called in the contract, how a delivery is signed and when it is tried again. How tasks come to
-// their end is package task's business, tables are the store's.
+// It knows what a result is called in the contract, what an event looks like, how a delivery is signed and when it is tried
+// again. How tasks come to their end is package task's business, what is news about an account is session's, tables are the
+// store's.
 package callback
 
 import (
@@ -26,8 +28,9 @@ const (
 
 // Delivery is one callback as it is kept.
 type Delivery struct {
-	ID         string // the webhook-id: the same on every attempt
-	TaskID     task.ID
+	ID         string  // the webhook-id: the same on every attempt
+	TaskID     task.ID // empty for an event of an account
+	Event      string  // its code; empty for a task
 	URL        string
 	Body       []byte
 	State      State
@@ -55,7 +58,8 @@ var ErrNotFound = errors.New("no such callback")
 // ErrNotDead is returned when a delivery that is not dead is to be replayed.
 var ErrNotDead = errors.New("only a dead callback can be replayed")
 
-// Keeper keeps deliveries durably. The store implements it; rows come into being with the end of their task.
+// Keeper keeps deliveries durably. The store implements it; rows come into being with the end of their task, or
+// with the change of an account.
 type Keeper interface {
 	// ClaimDue takes due deliveries for which there is room, oldest due first, marks them sending and counts the attempt. When
 	// it takes none, there are none.

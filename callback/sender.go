@@ -234,7 +234,7 @@ func (s *Sender) record(ctx context.Context, d Delivery, a Attempt) {
 	if d.State == Dead {
 		level = slog.LevelWarn
 	}
-	s.log.Log(ctx, level, "callback", "callback", d.ID, "task", string(d.TaskID), "destination", Destination(d.URL),
+	s.log.Log(ctx, level, "callback", "callback", d.ID, "task", string(d.TaskID), "event", d.Event, "destination", Destination(d.URL),
 		"state", string(d.State), "attempt", d.Attempt, "status", d.LastStatus, "reason", d.LastError)
 }
 

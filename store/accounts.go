@@ -20,37 +20,68 @@ func needAccount(ctx context.Context, q queries, account string) error {
 
 // Facts implements session.Keeper.
 func (db *DB) Facts(ctx context.Context, account session.AccountID) (session.Facts, error) {
-	var f session.Facts
-	err := db.reads.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us,
-		phone_seen_at, phone_warned, pairings, reachout_until,
-		quota_state, quota_used, quota_total, quota_ends
-		FROM account WHERE id = ?`, account).Scan(&f.Number, moment{&f.PairedAt}, &f.EndState, &f.EndReason, &f.EndDetail,
-		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd},
-		&f.Quota.State, &f.Quota.Used, &f.Quota.Total, moment{&f.Quota.Ends})
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	f, err := readFacts(ctx, db.reads, account)
+	if err != nil {
 		return session.Facts{}, fmt.Errorf("read the facts of account %s: %w", account, err)
 	}
 	return f, nil
 }
 
-// KeepFacts implements session.Keeper.
+func readFacts(ctx context.Context, q queries, account session.AccountID) (f session.Facts, err error) {
+	err = q.QueryRowContext(ctx, `SELECT number, paired_at, end_state, end_reason, end_detail, ended_at, end_until, by_us,
+		phone_seen_at, phone_warned, pairings, reachout_until,
+		quota_state, quota_used, quota_total, quota_ends
+		FROM account WHERE id = ?`, account).Scan(&f.Number, moment{&f.PairedAt}, &f.EndState, &f.EndReason, &f.EndDetail,
+		moment{&f.EndedAt}, moment{&f.EndUntil}, &f.ByUs, moment{&f.PhoneSeen}, &f.PhoneWarned, moments{&f.Pairings}, moment{&f.ReachoutEnd},
+		&f.Quota.State, &f.Quota.Used, &f.Quota.Total, moment{&f.Quota.Ends})
+	if errors.Is(err, sql.ErrNoRows) {
+		return session.Facts{}, nil
+	}
+	return f, err
+}
+
+// KeepFacts implements session.Keeper. What is news in the facts is queued for the operator's receiver in the same commit, so
+// that each change is told once whatever happens to the process.
 func (db *DB) KeepFacts(ctx context.Context, account session.AccountID, f session.Facts) error {
 	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
 		if err := needAccount(ctx, q, string(account)); err != nil {
 			return err
 		}
-		_, err := q.ExecContext(ctx, `UPDATE account SET number = ?, paired_at = ?, end_state = ?, end_reason = ?, end_detail = ?,
-			ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?,
-			quota_state = ?, quota_used = ?, quota_total = ?, quota_ends = ?
-			WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason, f.EndDetail, millis(f.EndedAt), millis(f.EndUntil),
-			f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd),
-			f.Quota.State, f.Quota.Used, f.Quota.Total, millis(f.Quota.Ends), account)
-		return err
+		if db.announce == nil {
+			return writeFacts(ctx, q, account, f)
+		}
+		before, err := readFacts(ctx, q, account)
+		if err != nil {
+			return err
+		}
+		if err := writeFacts(ctx, q, account, f); err != nil {
+			return err
+		}
+		after, err := readFacts(ctx, q, account) // with times as exact as those of before
+		if err != nil {
+			return err
+		}
+		for _, event := range db.announce(account, before, after) {
+			if err := addEvent(ctx, q, event); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("keep the facts of account %s: %w", account, err)
 	}
 	return nil
+}
+
+func writeFacts(ctx context.Context, q queries, account session.AccountID, f session.Facts) error {
+	_, err := q.ExecContext(ctx, `UPDATE account SET number = ?, paired_at = ?, end_state = ?, end_reason = ?, end_detail = ?,
+		ended_at = ?, end_until = ?, by_us = ?, phone_seen_at = ?, phone_warned = ?, pairings = ?, reachout_until = ?,
+		quota_state = ?, quota_used = ?, quota_total = ?, quota_ends = ?
+		WHERE id = ?`, f.Number, millis(f.PairedAt), f.EndState, f.EndReason, f.EndDetail, millis(f.EndedAt), millis(f.EndUntil),
+		f.ByUs, millis(f.PhoneSeen), f.PhoneWarned, list(f.Pairings), millis(f.ReachoutEnd),
+		f.Quota.State, f.Quota.Used, f.Quota.Total, millis(f.Quota.Ends), account)
+	return err
 }
 
 // Pace implements task.Keeper.

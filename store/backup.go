@@ -35,6 +35,10 @@ const (
 	dropBackupTable = `DROP TABLE backup`
 )
 
+// endEvents gives up the events that a backup still had to deliver: they are old news, and may have been delivered since.
+const endEvents = `UPDATE callback SET state = 'dead', finished = ?, last_error = 'a backup was restored that still had it to deliver'
+	WHERE task_id IS NULL AND state IN ('due', 'sending')`
+
 // WriteBackup copies the ledger of a data directory, and what b says, into one new file that only we can read. The daemon may
 // run meanwhile: the copy is what was committed when it began. WhatsApp's own keys are left out, because old ones lose
 // messages. A file that is there already is never overwritten, and one that could not be finished is taken away.
@@ -180,6 +184,9 @@ func takeOut(ctx context.Context, path, unfinished string) (err error) {
 	}
 	pool := openFile(unfinished, writing, 1)
 	defer func() { err = errors.Join(err, pool.Close()) }()
+	if _, err := pool.ExecContext(ctx, endEvents, millis(time.Now())); err != nil {
+		return explain(err)
+	}
 	_, err = pool.ExecContext(ctx, dropBackupTable)
 	return explain(err)
 }

@@ -37,20 +37,30 @@ func (db *DB) NextDelivery(ctx context.Context, full []string) (time.Time, bool,
 const nextCallback = `SELECT next_at FROM callback INDEXED BY callback_due WHERE state = 'due' AND next_at >= 0
 	AND destination NOT IN (SELECT value FROM json_each(?)) ORDER BY next_at, id LIMIT 1`
 
-const deliveryColumns = `id, task_id, url, body, state, attempt, next_at, last_status, last_error, created, finished`
+const deliveryColumns = `id, coalesce(task_id, ''), event, url, body, state, attempt, next_at, last_status, last_error, created, finished`
 
-// addCallback queues what a finished task reports, due at once.
-func addCallback(ctx context.Context, q queries, id task.ID, c task.Callback, now time.Time) error {
+// addReport queues what a finished task reports.
+func addReport(ctx context.Context, q queries, id task.ID, c task.Callback, now time.Time) error {
+	return addCallback(ctx, q, callback.Delivery{TaskID: id, URL: c.URL, Body: c.Body, Created: now})
+}
+
+// addEvent queues what the operator's receiver is told.
+func addEvent(ctx context.Context, q queries, e callback.Event) error {
+	return addCallback(ctx, q, callback.Delivery{Event: e.Code, URL: e.URL, Body: e.Body, Created: e.At})
+}
+
+// addCallback queues a new delivery, due at once.
+func addCallback(ctx context.Context, q queries, d callback.Delivery) error {
 	key, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
-	body := c.Body
-	if body == nil {
-		body = []byte{} // nil would be NULL
+	if d.Body == nil {
+		d.Body = []byte{} // nil would be NULL
 	}
-	_, err = q.ExecContext(ctx, `INSERT INTO callback (id, task_id, url, destination, body, next_at, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, "cb_"+key.String(), id, c.URL, callback.Destination(c.URL), body, millis(now), millis(now))
+	_, err = q.ExecContext(ctx, `INSERT INTO callback (id, task_id, event, url, destination, body, next_at, created)
+		VALUES (?, nullif(?, ''), ?, ?, ?, ?, ?, ?)`, "cb_"+key.String(), d.TaskID, d.Event, d.URL, callback.Destination(d.URL), d.Body,
+		millis(d.Created), millis(d.Created))
 	return err
 }
 
@@ -190,7 +200,7 @@ func queryDeliveries(ctx context.Context, q queries, query string, args ...any) 
 	var deliveries []callback.Delivery
 	for rows.Next() {
 		var d callback.Delivery
-		err := rows.Scan(&d.ID, &d.TaskID, &d.URL, &d.Body, &d.State, &d.Attempt, moment{&d.NextAt}, &d.LastStatus, &d.LastError,
+		err := rows.Scan(&d.ID, &d.TaskID, &d.Event, &d.URL, &d.Body, &d.State, &d.Attempt, moment{&d.NextAt}, &d.LastStatus, &d.LastError,
 			moment{&d.Created}, moment{&d.Finished})
 		if err != nil {
 			return nil, err

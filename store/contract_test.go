@@ -35,7 +35,7 @@ type opener func(t *testing.T) keepers
 func TestContract(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T) keepers {
-		db := openDB(t, t.TempDir())
+		db := openAnnouncing(t, t.TempDir())
 		return keepers{db, db, db, db}
 	}
 	for name, test := range map[string]func(*testing.T, opener){
@@ -45,7 +45,7 @@ func TestContract(t *testing.T) {
 		"confirm": testConfirm, "overdue": testOverdue, "timeline": testTimeline,
 		"requeue and recover": testRequeue, "read": testRead, "sweep": testSweep,
 		"deliver": testDeliver, "record": testRecord, "replay": testReplay, "list callbacks": testListCallbacks,
-		"account": testAccount, "numbers": testNumbers, "identity": testIdentity,
+		"events": testEvents, "account": testAccount, "numbers": testNumbers, "identity": testIdentity,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,6 +58,16 @@ func TestContract(t *testing.T) {
 func openDB(t testing.TB, dir string) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), dir, Options{Logger: testLogger(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// openAnnouncing is openDB with a receiver of events. They have the time of a scene.
+func openAnnouncing(t testing.TB, dir string) *DB {
+	t.Helper()
+	announce := callback.Announce("http://operator/hook", func() time.Time { return time.UnixMilli(1_700_000_000_000) })
+	db, err := Open(t.Context(), dir, Options{Logger: testLogger(t), Announce: announce})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db

@@ -41,6 +41,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"claim callbacks": {dueCallbacks, 3, []string{"callback_due"}},
 		"next callback":   {nextCallback, 1, []string{"callback_due"}},
 		"delete":          {deleteTasks, 2, []string{"task_finished"}},
+		"delete events":   {deleteEvents, 2, []string{"callback_event (finished>? AND finished<?)"}},
 		"blank":           {blankTexts, 2, []string{"task_text"}},
 		"finish":          {finishTask, 15, []string{"sqlite_autoindex_task_1"}},
 		"confirm":         {confirmTasks, 6, []string{"task_receipt"}},

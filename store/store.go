@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"whatsappd/callback"
 	"whatsappd/session"
 	"whatsappd/task"
 )
@@ -43,6 +44,8 @@ type DB struct {
 	reads  *sql.DB // read-only, several connections
 	writer *writer // the only way to change the ledger
 
+	announce func(account session.AccountID, before, after session.Facts) []callback.Event // nil for no events
+
 	checked bool // the whole ledger was read when it was opened
 
 	mu       sync.Mutex // guards the rest
@@ -62,6 +65,9 @@ type Options struct {
 	Simulated string       // root key of the simulator in hex; empty for the real WhatsApp
 	Logger    *slog.Logger // nil for none
 
+	// Announce returns the events that a change in the facts about an account makes: they are kept with the change. Nil for none.
+	Announce func(account session.AccountID, before, after session.Facts) []callback.Event
+
 	wholeLimit int64 // a test's own; 0 for wholeLimit
 }
 
@@ -73,7 +79,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 }
 
 func open(ctx context.Context, dir string, opts Options, batch int) (_ *DB, err error) {
-	db := &DB{log: opts.Logger}
+	db := &DB{log: opts.Logger, announce: opts.Announce}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}

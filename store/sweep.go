@@ -20,6 +20,10 @@ const deleteTasks = `DELETE FROM task WHERE seq IN (SELECT t.seq FROM task AS t
 	AND NOT EXISTS (SELECT 1 FROM callback AS c WHERE c.task_id = t.id AND c.state IN ('due', 'sending'))
 	ORDER BY t.finished LIMIT ?)`
 
+// Events belong to no task, and go as tasks do.
+const deleteEvents = `DELETE FROM callback WHERE id IN (SELECT id FROM callback INDEXED BY callback_event
+	WHERE task_id IS NULL AND finished > 0 AND finished < ? ORDER BY finished LIMIT ?)`
+
 const blankTexts = `UPDATE task SET text = '' WHERE seq IN (SELECT t.seq FROM task AS t
 	WHERE t.finished > 0 AND t.text <> '' AND t.finished < ? ORDER BY t.finished LIMIT ?)`
 
@@ -31,6 +35,9 @@ func (db *DB) Sweep(ctx context.Context, deleteBefore, blankBefore time.Time) (i
 	deleted, err := db.sweep(ctx, deleteTasks, deleteBefore)
 	if err != nil {
 		return deleted, fmt.Errorf("delete old tasks: %w", err)
+	}
+	if _, err := db.sweep(ctx, deleteEvents, deleteBefore); err != nil {
+		return deleted, fmt.Errorf("delete old events: %w", err)
 	}
 	blanked, err := db.sweep(ctx, blankTexts, blankBefore)
 	if err != nil {

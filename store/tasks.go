@@ -131,7 +131,7 @@ func finish(ctx context.Context, m *mapping, end task.Finished) error {
 		return err
 	}
 	if end.Callback != nil && end.Callback.URL != "" {
-		if err := addCallback(ctx, q, t.ID, *end.Callback, t.Finished); err != nil {
+		if err := addReport(ctx, q, t.ID, *end.Callback, t.Finished); err != nil {
 			return err
 		}
 	}
