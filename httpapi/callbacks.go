@@ -12,7 +12,8 @@ import (
 // CallbackAnswer is a callback without more of its return URL than the destination.
 type CallbackAnswer struct {
 	ID          string          `json:"id"`
-	TaskID      string          `json:"task_id"`
+	TaskID      string          `json:"task_id,omitempty"`
+	Event       string          `json:"event,omitempty"` // of an account, in place of a task
 	Destination string          `json:"destination"`
 	State       string          `json:"state"`
 	Attempt     int             `json:"attempt"`
@@ -41,7 +42,7 @@ type CallbacksAnswer struct {
 
 func callbackAnswer(d callback.Delivery) CallbackAnswer {
 	answer := CallbackAnswer{
-		ID: d.ID, TaskID: string(d.TaskID), Destination: callback.Destination(d.URL), State: string(d.State), Attempt: d.Attempt,
+		ID: d.ID, TaskID: string(d.TaskID), Event: d.Event, Destination: callback.Destination(d.URL), State: string(d.State), Attempt: d.Attempt,
 		LastStatus: d.LastStatus, LastError: d.LastError, Created: at(d.Created), Finished: at(d.Finished),
 	}
 	if d.State == callback.Due {

@@ -54,7 +54,9 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 	if err := setUpProcess(cfg, log); err != nil {
 		return nil, err
 	}
-	if a.db, err = store.Open(ctx, cfg.DataDir, store.Options{Simulated: cfg.Simulator.RootKey, Logger: log}); err != nil {
+	if a.db, err = store.Open(ctx, cfg.DataDir, store.Options{
+		Simulated: cfg.Simulator.RootKey, Logger: log, Announce: callback.Announce(string(cfg.Notify.URL), time.Now),
+	}); err != nil {
 		return nil, err
 	}
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
@@ -69,6 +71,9 @@ func newApp(ctx context.Context, cfg Config, log *slog.Logger, screen *notify.Te
 	guard, err := newGuard(cfg, log, a.ownAddresses)
 	if err != nil {
 		return nil, err
+	}
+	if err := cfg.checkNotify(a.ownAddresses()); err != nil {
+		return nil, fmt.Errorf("notify.url: %w", err)
 	}
 	if a.sender, err = newSender(cfg, log, guard, a.db, a.panics.callback.add); err != nil {
 		return nil, err
@@ -139,6 +144,9 @@ func (a *app) observe(ctx context.Context, work *worker, event session.Event) er
 	switch event := event.(type) {
 	case session.StatusChanged:
 		work.changed()
+		a.sender.Wake() // what is news about the account is queued by now
+	case session.Notice:
+		a.sender.Wake()
 	case session.PairingChanged:
 		if event.Round.State == session.PairingPaired {
 			if err := a.lane.Paired(ctx, time.Now()); err != nil {

@@ -21,6 +21,7 @@ type Config struct {
 	Device    deviceConfig    `yaml:"device"`
 	Callback  callbackConfig  `yaml:"callback"`
 	Limit     limitConfig     `yaml:"limit"`
+	Notify    notifyConfig    `yaml:"notify"`
 	Slack     slackConfig     `yaml:"slack"`
 	Proxy     string          `yaml:"proxy"` // for everything that goes to WhatsApp
 	Simulator simulatorConfig `yaml:"simulator"`
@@ -73,6 +74,11 @@ type limitConfig struct {
 	Connections int `yaml:"connections"` // at once, of all clients together
 	PerMinute   int `yaml:"per_minute"`  // tasks of one token; 0 is no limit
 	Queue       int `yaml:"queue"`       // tasks that are not finished; 0 is no limit
+}
+
+// notifyConfig names the operator's own receiver of what happens to the account. Callback says how it is reached.
+type notifyConfig struct {
+	URL Secret `yaml:"url"` // who knows it can often post there; empty for none
 }
 
 type slackConfig struct {

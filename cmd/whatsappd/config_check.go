@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -50,6 +52,8 @@ func check(key, text string) error {
 		return checkSigningKeys(text)
 	case "callback.authorization":
 		return checkHeaderValue(text)
+	case "notify.url":
+		return checkReceiver(text)
 	case "slack.token":
 		return checkSlackToken(text)
 	case "slack.api_url":
@@ -85,6 +89,9 @@ func checkTogether(c Config, origins map[string]string) []error {
 	}
 	if c.Pace.WarmGapMin > c.Pace.WarmGapMax {
 		mistake("pace.warm_gap_min", fmt.Sprintf("must not be above pace.warm_gap_max, which is %s", c.Pace.WarmGapMax))
+	}
+	if err := c.checkNotify(nil); err != nil {
+		mistake("notify.url", err.Error())
 	}
 	return errs
 }
@@ -204,6 +211,37 @@ func checkURL(text string, schemes ...string) error {
 		return fmt.Errorf("must be a URL with host, of scheme %s", strings.Join(schemes, ", ")) // it may hold a password
 	}
 	return nil
+}
+
+// checkReceiver checks the form of the address that events go to.
+func checkReceiver(text string) error {
+	if err := checkURL(text, "http", "https"); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.User != nil || u.Fragment != "" || len(text) > 2048 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("must be at most 2048 ASCII characters without blanks, user, password and fragment")
+	}
+	if n, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || n == 0 {
+		return errors.New("must have a port from 1 to 65535, or none")
+	}
+	return nil
+}
+
+// checkNotify tells whether events may go where the settings say, for a daemon that listens there.
+func (c Config) checkNotify(own []netip.AddrPort) error {
+	if c.Notify.URL == "" {
+		return nil
+	}
+	guard, err := callback.NewGuard(c.Callback.Allow, func() []netip.AddrPort { return own })
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(string(c.Notify.URL))
+	if err != nil {
+		return errors.New("must be a URL") // the error may show it
+	}
+	return guard.CheckText(u)
 }
 
 func checkAllowed(text string) error {

@@ -74,7 +74,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 		"pairing.auto": "false", "pairing.rounds": "0", "pairing.terminal": "never",
 		"reconnect.max_pause": "2m", "reconnect.replaced_pause": "1m", "protocol.live_version": "use",
 		"device.name": "office", "callback.allow": "hook:8080, 10.0.0.0/8", "callback.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
-		"callback.authorization": "Bearer x", "slack.token": "xoxb-1", "slack.channel": "ops", "slack.api_url": "http://127.0.0.1:1/",
+		"callback.authorization": "Bearer x", "notify.url": "https://ops.example/hook?key=1", "slack.token": "xoxb-1", "slack.channel": "ops", "slack.api_url": "http://127.0.0.1:1/",
 		"limit.connections": "20", "limit.per_minute": "10", "limit.queue": "30",
 		"proxy": "socks5://u:p@127.0.0.1:1", "simulator.addr": "127.0.0.1:8100", "simulator.root_key": strings.Repeat("0f", 32),
 		"log.level": "warn", "log.format": "text",
@@ -155,6 +155,10 @@ func TestMistakesNameKeyPlaceAndForm(t *testing.T) {
 		"an allowed network with host bits":    {set: "callback.allow=app, 10.0.0.1/8", wants: `"10.0.0.1/8": the network is 10.0.0.0/8`},
 		"a proxy that is no URL":               {set: "proxy=127.0.0.1:1080", wants: "must be a URL with host, of scheme http, https, socks5"},
 		"a header with a line break":           {set: "callback.authorization=a\nb", wants: "must be printable ASCII"},
+		"a receiver of events that is no URL":  {set: "notify.url=ops.example/hook", wants: "notify.url (--set notify.url): must be a URL with host, of scheme http, https"},
+		"a receiver of events with a password": {set: "notify.url=https://u:p@ops.example/", wants: "must be at most 2048 ASCII characters without blanks, user, password and fragment"},
+		"a receiver of events at a port 0":     {set: "notify.url=https://ops.example:0/", wants: "must have a port from 1 to 65535"},
+		"a private receiver of events":         {environ: "WHATSAPPD_NOTIFY_URL=http://10.0.0.1/hook", wants: "notify.url (environment WHATSAPPD_NOTIFY_URL): the address is not allowed as a return URL: 10.0.0.1:80 is on this machine or in a private network; an operator can list it in the setting callback.allow"},
 		"a file that is not there":             {environ: "WHATSAPPD_SLACK_TOKEN_FILE=/absent", wants: "slack.token (environment WHATSAPPD_SLACK_TOKEN_FILE, file /absent): must be a file that can be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,6 +233,7 @@ func TestPrintingHidesSecretsAndReadsBack(t *testing.T) {
 
 	secret := defaultConfig()
 	secret.Token, secret.Slack.Token, secret.Callback.Secret, secret.Callback.Authorization = "tell-nobody", "tell-nobody", "tell-nobody", "tell-nobody"
+	secret.Notify.URL = "https://ops.example/tell-nobody"
 	secret.Proxy = "socks5://user:tell-nobody@127.0.0.1:1"
 	out.Reset()
 	require.NoError(t, printConfig(&out, secret))
@@ -292,7 +297,7 @@ func FuzzConfigFile(f *testing.F) {
 		_, _ = loadConfig("c.yaml", nil, nil, files{"c.yaml": text}.read)
 		secret = "canary-" + secret
 		set := map[string]string{
-			"token": secret, "slack.token": secret, "callback.secret": "whsec_" + secret, "callback.authorization": secret, "proxy": "http://user:" + secret + "@host",
+			"token": secret, "slack.token": secret, "callback.secret": "whsec_" + secret, "callback.authorization": secret, "notify.url": "http://u:" + secret + "@host/" + secret, "proxy": "http://user:" + secret + "@host",
 		}
 		_, err := loadConfig("", set, []string{"WHATSAPPD_TOKEN=" + secret, "WHATSAPPD_SLACK_TOKEN_FILE=/secret"}, files{"/secret": secret}.read)
 		if err != nil && strings.Contains(err.Error(), "canary-") {

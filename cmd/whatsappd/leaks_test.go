@@ -34,7 +34,7 @@ func known() (secret, number *regexp.Regexp) {
 // secretsOf are the values of settings that nobody may see.
 func secretsOf(settings map[string]string) []string {
 	var secrets []string
-	for _, key := range []string{"TOKEN", "SLACK_TOKEN", "CALLBACK_SECRET", "CALLBACK_AUTHORIZATION"} {
+	for _, key := range []string{"TOKEN", "SLACK_TOKEN", "CALLBACK_SECRET", "CALLBACK_AUTHORIZATION", "NOTIFY_URL"} {
 		secrets = append(secrets, Secret(settings["WHATSAPPD_"+key]).list()...)
 		if file := settings["WHATSAPPD_"+key+"_FILE"]; file != "" {
 			content, _ := os.ReadFile(file) // it may have been taken away
@@ -152,6 +152,14 @@ func (w *world) discreet() {
 			require.Empty(w.t, number.FindString(text), "Slack gives away a number: %s", text)
 		}
 	}
+	if w.events != nil {
+		for _, got := range w.events.all() {
+			look("an event", got.Body, words)
+			require.Empty(w.t, number.FindString(got.Body), "an event gives away a number: %s", got.Body)
+		}
+	}
+	// Where an event goes stays with it, as a return URL does with its task.
+	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return secret == w.settings["WHATSAPPD_NOTIFY_URL"] })
 	err := filepath.WalkDir(w.settings["WHATSAPPD_DATA_DIR"], func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -229,6 +237,7 @@ func TestNothingSecretIsToldAnywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
 	slack := w.withSlack()
+	w.withEvents()
 	w.settings["WHATSAPPD_TOKEN"] = testToken + ",canary-second-token-of-some-length"
 	w.settings["WHATSAPPD_CALLBACK_AUTHORIZATION"] = "Bearer canary-for-receivers"
 	w.settings["WHATSAPPD_LOG_FORMAT"] = "text"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,9 +193,9 @@ func (c *callbacksListCommand) Run(ctx context.Context, term terminal, cli *comm
 		return err
 	}
 	out := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CALLBACK\tTASK\tDESTINATION\tSTATE\tATTEMPTS\tLAST")
+	fmt.Fprintln(out, "CALLBACK\tTASK/EVENT\tDESTINATION\tSTATE\tATTEMPTS\tLAST")
 	for _, d := range list.Callbacks {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%s\n", d.ID, d.TaskID, d.Destination, d.State, d.Attempt, d.LastError)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%s\n", d.ID, cmp.Or(d.TaskID, d.Event), d.Destination, d.State, d.Attempt, d.LastError)
 	}
 	return out.Flush()
 }

@@ -98,6 +98,7 @@ func TestUsedWronglySaysHow(t *testing.T) {
 		"simulator elsewhere":   {[]string{"simulator", "--addr", "127.0.0.1:0", "--control", "0.0.0.0:0"}, nil, "loopback"},
 		"simulator too hostile": {[]string{"simulator", "--hostile", "101"}, nil, "--hostile"},
 		"client without token":  {[]string{"status"}, nil, "token"},
+		"a private notify.url":  {[]string{"serve"}, map[string]string{"WHATSAPPD_TOKEN": testToken, "WHATSAPPD_NOTIFY_URL": "http://127.0.0.1:9/"}, "callback.allow"},
 		"callback.allow is odd": {[]string{"serve"}, map[string]string{"WHATSAPPD_TOKEN": testToken, "WHATSAPPD_CALLBACK_ALLOW": "10.0.0.1/8"}, "10.0.0.0/8"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -141,6 +141,9 @@ func newGuard(cfg Config, log *slog.Logger, own func() []netip.AddrPort) (*callb
 	if len(cfg.Callback.Allow) > 0 {
 		log.Info("return URLs may be private where callback.allow lists them", "allow", cfg.Callback.Allow)
 	}
+	if cfg.Notify.URL != "" {
+		log.Info("what happens to the account is posted", "destination", callback.Destination(string(cfg.Notify.URL)))
+	}
 	if wide := guard.Wide(); len(wide) > 0 {
 		log.Warn("DANGER: callback.allow opens nearly everything that this machine reaches to whoever has a token; list hosts or narrow networks",
 			"networks", wide)

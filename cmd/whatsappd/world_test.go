@@ -53,9 +53,10 @@ type world struct {
 	round    *round   // of a hostile run
 	owners   []string // whose phone the daemon was linked to in turn
 
-	daemons     []*process // all that were started
-	slack       *fakeSlack // nil without one
-	figuresSeen []string   // at the end of each daemon that lived so long
+	daemons     []*process         // all that were started
+	slack       *fakeSlack         // nil without one
+	events      *operatorsReceiver // nil without one
+	figuresSeen []string           // at the end of each daemon that lived so long
 
 	mu     sync.Mutex
 	errors []string // that callers saw
