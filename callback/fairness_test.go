@@ -22,6 +22,7 @@ type ledger struct {
 	mu   sync.Mutex
 	kept []*Delivery
 	to   []string // their destinations
+	idle int      // claims that took nothing
 }
 
 // add keeps so many deliveries to a host.
@@ -44,6 +45,9 @@ func (l *ledger) ClaimDue(_ context.Context, now time.Time, room Room) ([]Delive
 			d.Attempt++
 			claimed = append(claimed, *d)
 		}
+	}
+	if len(claimed) == 0 {
+		l.idle++
 	}
 	return claimed, nil
 }
@@ -238,6 +242,23 @@ func TestASilentReceiverIsTriedOneByOneUntilItAnswers(t *testing.T) {
 		for _, d := range l.kept {
 			require.Equal(t, Delivered, d.State)
 		}
+	})
+}
+
+func TestNothingIsClaimedWhereNothingIsDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, h := &ledger{}, newHosts()
+		begun := time.Now()
+		s := deliver(t, l, h)
+		for range 20 {
+			l.add("well.example", 1)
+			s.Wake()
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Hour)
+		require.Len(t, h.answered("well.example", begun), 20)
+		require.Zero(t, l.idle, "the writer of the ledger is asked for work only")
 	})
 }
 

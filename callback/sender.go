@@ -135,35 +135,33 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// round starts as many due attempts as there is room for, and says how long nothing else will be due.
+// round starts as many due attempts as there is room for, and says how long nothing else will be due. It looks before it claims:
+// a claim goes through the writer of the ledger, also one that takes nothing.
 func (s *Sender) round(ctx context.Context, attempts *sync.WaitGroup) (time.Duration, error) {
 	now := s.opts.Now()
 	room := s.receivers.room()
-	full := room.Full()
-	if room.All > 0 {
-		due, err := s.keeper.ClaimDue(ctx, now, room)
-		if err != nil {
-			return 0, err
-		}
-		for _, d := range due {
-			s.receivers.begin(Destination(d.URL))
-			attempts.Go(func() {
-				s.attempt(ctx, d)
-				s.Wake()
-			})
-		}
-		if len(due) > 0 {
-			return 0, nil // there may be more
-		}
-	}
-	at, some, err := s.keeper.NextDelivery(ctx, full)
+	at, some, err := s.keeper.NextDelivery(ctx, room.Full())
 	if err != nil || !some {
 		return safetyTick, err
 	}
-	if !at.After(now) { // due, but there is no room: the end of an attempt wakes us
+	if at.After(now) {
+		return min(at.Sub(now), safetyTick), nil
+	}
+	if room.All <= 0 { // the end of an attempt wakes us
 		return safetyTick, nil
 	}
-	return min(at.Sub(now), safetyTick), nil
+	due, err := s.keeper.ClaimDue(ctx, now, room)
+	if err != nil || len(due) == 0 {
+		return safetyTick, err
+	}
+	for _, d := range due {
+		s.receivers.begin(Destination(d.URL))
+		attempts.Go(func() {
+			s.attempt(ctx, d)
+			s.Wake()
+		})
+	}
+	return 0, nil // there may be more
 }
 
 // Counts tells what is on its way.
