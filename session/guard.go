@@ -22,7 +22,8 @@ import (
 type guard struct {
 	sessions store.SessionStore // the real one
 	tokens   *tokens
-	buffer   store.EventBuffer // knows how to begin a transaction
+	events   store.EventBuffer // the real one
+	buffer   store.EventBuffer // the same, under the eyes of the guard
 	turn     *turn
 	now      func() time.Time
 	forget   func(context.Context) error // deletes old sent messages; nil leaves that to the library
@@ -32,6 +33,7 @@ type guard struct {
 	saved   time.Time
 	failed  error             // the first failure
 	loaded  map[string][]byte // the sessions that the present send began with
+	unsaved *sentMessage      // what the present send sends, until its sessions are saved
 }
 
 // errSessionMoved ends a send before its stanza is made: a message from the recipient came in between the moment the send
@@ -43,14 +45,14 @@ var errSessionMoved = errors.New("a message that came in moved the session meanw
 func (g *guard) watch(address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.address, g.saved, g.failed = address, time.Time{}, nil
+	g.address, g.saved, g.failed, g.unsaved = address, time.Time{}, nil, nil
 }
 
 // verdict ends the send and says when the phone got a copy: zero for never. Then cause is what failed, as far as it is known.
 func (g *guard) verdict() (copied time.Time, cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.address = ""
+	g.address, g.unsaved = "", nil
 	if g.failed != nil {
 		return time.Time{}, g.failed
 	}
@@ -112,12 +114,8 @@ func (g *guard) install(device *store.Device) {
 	if _, there := device.Sessions.(guardedSessions); there || device.Sessions == nil {
 		return
 	}
-	g.sessions, g.turn = device.Sessions, newTurn()
-	buffer := device.EventBuffer
-	if g.forget != nil {
-		buffer = sentBuffer{buffer, g.forget}
-	}
-	g.buffer = guardedBuffer{buffer, g.turn}
+	g.sessions, g.events, g.turn = device.Sessions, device.EventBuffer, newTurn()
+	g.buffer = guardedBuffer{sentBuffer{g.events, g}, g.turn}
 	device.EventBuffer = g.buffer
 	device.Sessions = guardedSessions{device.Sessions, g}
 	device.Identities = guardedIdentities{device.Identities, g}
@@ -173,7 +171,7 @@ func (s guardedSessions) PutSession(ctx context.Context, address string, session
 }
 
 // PutManySessions implements store.SessionStore. Of all the library does, only sends call it. In one transaction it saves
-// the sessions if they are still what the send began with: decryption has transactions of its own.
+// the sessions if they are still what the send began with (decryption has transactions of its own), and the message with them.
 func (s guardedSessions) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
 	addresses := slices.Collect(maps.Keys(sessions))
 	err := s.guard.buffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
@@ -184,7 +182,10 @@ func (s guardedSessions) PutManySessions(ctx context.Context, sessions map[strin
 		if s.guard.moved(present) {
 			return errSessionMoved
 		}
-		return s.SessionStore.PutManySessions(ctx, sessions)
+		if err := s.SessionStore.PutManySessions(ctx, sessions); err != nil {
+			return err
+		}
+		return s.guard.saveSent(ctx)
 	})
 	if err != nil {
 		return s.guard.called(err, addresses...)

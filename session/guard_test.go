@@ -2,19 +2,24 @@ package session
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 )
 
 // heldSessions is a session store in memory. It is the transactions' keeper as well: they see what there is.
 type heldSessions struct {
 	store.SessionStore
 	store.EventBuffer
-	held map[string][]byte
+	held  map[string][]byte
+	sent  map[types.MessageID]string // and in which transaction
+	inTxn string
+	full  error
 }
 
 func (s *heldSessions) GetSession(_ context.Context, address string) ([]byte, error) {
@@ -40,7 +45,49 @@ func (s *heldSessions) PutManySessions(_ context.Context, sessions map[string][]
 }
 
 func (s *heldSessions) DoDecryptionTxn(ctx context.Context, do func(context.Context) error) error {
+	s.inTxn = "the sessions'"
+	defer func() { s.inTxn = "" }()
 	return do(ctx)
+}
+
+func (s *heldSessions) AddOutgoingEvent(_ context.Context, _ types.JID, id types.MessageID, _ string, _ []byte) error {
+	if s.full == nil {
+		s.sent[id] = s.inTxn
+	}
+	return s.full
+}
+
+func TestASentMessageIsWrittenWithItsSessions(t *testing.T) {
+	t.Parallel()
+	const bea = "1_1:0"
+	to := types.NewJID("1", types.HiddenUserServer)
+	db := &heldSessions{held: map[string][]byte{}, sent: map[types.MessageID]string{}}
+	device := &store.Device{Sessions: db, EventBuffer: db}
+	g := &guard{now: time.Now}
+	g.install(device)
+	send := func(id types.MessageID) error {
+		g.watch(bea)
+		require.NoError(t, device.EventBuffer.AddOutgoingEvent(t.Context(), to, id, "", []byte("text")))
+		require.NotContains(t, db.sent, id, "nobody has it yet")
+		_, err := device.Sessions.GetManySessions(t.Context(), []string{bea})
+		require.NoError(t, err)
+		return device.Sessions.PutManySessions(t.Context(), map[string][]byte{bea: []byte(id)})
+	}
+	require.NoError(t, send("one"))
+	copied, err := g.verdict()
+	require.NoError(t, err)
+	require.NotZero(t, copied)
+	require.Equal(t, map[types.MessageID]string{"one": "the sessions'"}, db.sent)
+
+	db.full = errors.New("disk full")
+	require.ErrorIs(t, send("two"), db.full, "what cannot be kept does not leave")
+	copied, err = g.verdict()
+	require.ErrorIs(t, err, db.full)
+	require.Zero(t, copied)
+
+	db.full = nil
+	require.NoError(t, device.EventBuffer.AddOutgoingEvent(t.Context(), to, "three", "", []byte("text")), "of no send of ours")
+	require.Equal(t, map[types.MessageID]string{"one": "the sessions'", "three": ""}, db.sent)
 }
 
 func TestASendTakesNoStepOfTheSessionBack(t *testing.T) {
