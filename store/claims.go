@@ -56,26 +56,48 @@ const wakeMost = 1000
 func (db *DB) Claim(ctx context.Context, account string, class task.Class, now time.Time, limit int) ([]task.Task, error) {
 	var tasks []task.Task
 	for more := true; more; {
-		err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
-			result, err := q.ExecContext(ctx, wakeTasks, account, kept(class), millis(now), wakeMost)
-			if err != nil {
-				return err
-			}
-			woken, err := result.RowsAffected()
-			if more = woken == wakeMost; err != nil || more {
-				return err
-			}
-			tasks, err = queryTasks(ctx, q, claimTasks(class), account, kept(class), limit)
-			if err != nil || len(tasks) == 0 {
-				return err
-			}
-			return begin(ctx, q, tasks, now)
+		err := db.writer.do(ctx, func(ctx context.Context, q queries) (err error) {
+			tasks, more, err = claim(ctx, q, account, class, now, limit)
+			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("claim tasks: %w", err)
 		}
 	}
 	return tasks, nil
+}
+
+// claim takes tasks, unless there are more to be made due first.
+func claim(ctx context.Context, q queries, account string, class task.Class, now time.Time, limit int) (tasks []task.Task, more bool, err error) {
+	result, err := q.ExecContext(ctx, wakeTasks, account, kept(class), millis(now), wakeMost)
+	if err != nil {
+		return nil, false, err
+	}
+	woken, err := result.RowsAffected()
+	if err != nil || woken == wakeMost {
+		return nil, true, err
+	}
+	tasks, err = queryTasks(ctx, q, claimTasks(class), account, kept(class), limit)
+	if err != nil || len(tasks) == 0 {
+		return nil, false, err
+	}
+	return tasks, false, begin(ctx, q, tasks, now)
+}
+
+// FinishAndClaim implements task.Keeper. Where many tasks are to be made due first it claims none: Claim does that.
+func (db *DB) FinishAndClaim(ctx context.Context, ends []task.Finished, account string, class task.Class, now time.Time) ([]task.Task, error) {
+	var next []task.Task
+	err := db.remap(ctx, func(ctx context.Context, m *mapping) (err error) {
+		if err := finishAll(ctx, m, ends); err != nil {
+			return err
+		}
+		next, _, err = claim(ctx, m.q, account, class, now, 1)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finish tasks and claim the next: %w", err)
+	}
+	return next, nil
 }
 
 // begin marks tasks as running, in the ledger and in the slice.

@@ -121,6 +121,48 @@ func testClaimOrder(t *testing.T, open opener) {
 	})
 }
 
+func testFinishAndClaim(t *testing.T, open opener) {
+	t.Run("the next is the one that waited behind the end", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		first, second := s.message("15550100101"), s.message("15550100101")
+		s.message("15550100102")
+		next, err := s.tasks.FinishAndClaim(t.Context(), []task.Finished{s.end(s.claimOne(), task.Yes)}, account, task.ClassMessage, s.now)
+		require.NoError(t, err)
+		require.Equal(t, []task.ID{second}, ids(next))
+		require.Empty(t, cmp.Diff(s.get(second), next[0]))
+		require.Equal(t, 1, next[0].Attempt)
+		require.Equal(t, task.Running, next[0].State)
+		require.Equal(t, task.Done, s.get(first).State)
+		require.Len(t, s.deliveries(), 1)
+		require.Empty(t, s.claim(task.ClassMessage, 1), "one message runs")
+	})
+
+	t.Run("nothing may wait", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		id := s.message("15550100101")
+		next, err := s.tasks.FinishAndClaim(t.Context(), []task.Finished{s.end(s.claimOne(), task.Yes)}, account, task.ClassMessage, s.now)
+		require.NoError(t, err)
+		require.Empty(t, next)
+		require.Equal(t, task.Done, s.get(id).State)
+	})
+
+	t.Run("an error leaves both undone", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		first, second := s.message("15550100101"), s.message("15550100102")
+		running := s.claimOne()
+		gone := s.end(running, task.Yes)
+		gone.Task.ID = "01990000-0000-7000-8000-000000000000"
+		next, err := s.tasks.FinishAndClaim(t.Context(), []task.Finished{s.end(running, task.Yes), gone}, account, task.ClassMessage, s.now)
+		require.ErrorIs(t, err, task.ErrNotFound)
+		require.Empty(t, next)
+		require.Equal(t, task.Running, s.get(first).State)
+		require.Equal(t, task.Queued, s.get(second).State)
+	})
+}
+
 func testNextDue(t *testing.T, open opener) {
 	next := func(s *scene, class task.Class) (time.Time, bool) {
 		s.t.Helper()

@@ -40,7 +40,7 @@ func TestContract(t *testing.T) {
 	}
 	for name, test := range map[string]func(*testing.T, opener){
 		"accept": testAccept, "idempotency": testIdempotency,
-		"claim": testClaim, "strangers": testStrangers, "claim in order": testClaimOrder, "next due": testNextDue,
+		"claim": testClaim, "strangers": testStrangers, "claim in order": testClaimOrder, "finish and claim": testFinishAndClaim, "next due": testNextDue,
 		"finish": testFinish, "finish contacts": testFinishContacts,
 		"confirm": testConfirm, "overdue": testOverdue, "timeline": testTimeline,
 		"requeue and recover": testRequeue, "read": testRead, "sweep": testSweep,

@@ -87,16 +87,18 @@ func earlier(ctx context.Context, q queries, w task.New) (task.Accepted, error) 
 
 // Finish implements task.Keeper. A task that does not exist is an error, and then none of the ends is committed.
 func (db *DB) Finish(ctx context.Context, ends []task.Finished) error {
-	err := db.remap(ctx, func(ctx context.Context, m *mapping) error {
-		for _, end := range ends {
-			if err := finish(ctx, m, end); err != nil {
-				return fmt.Errorf("task %s: %w", end.Task.ID, err)
-			}
-		}
-		return nil
-	})
+	err := db.remap(ctx, func(ctx context.Context, m *mapping) error { return finishAll(ctx, m, ends) })
 	if err != nil {
 		return fmt.Errorf("finish tasks: %w", err)
+	}
+	return nil
+}
+
+func finishAll(ctx context.Context, m *mapping, ends []task.Finished) error {
+	for _, end := range ends {
+		if err := finish(ctx, m, end); err != nil {
+			return fmt.Errorf("task %s: %w", end.Task.ID, err)
+		}
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type ledger struct {
 	looks    int        // at what waits
 	failing  error      // what every write answers
 	locked   task.Class // of which nothing can be claimed
+	commits  int        // ends and claims that took something
+	between  func()     // called after a claim that came with ends
 }
 
 func newLedger() *ledger {
@@ -107,7 +109,28 @@ func (l *ledger) Claim(_ context.Context, _ string, class task.Class, now time.T
 		t.Cold = l.stranger(t)
 		claimed = append(claimed, *t)
 	}
+	if len(claimed) > 0 {
+		l.commits++
+	}
 	return claimed, nil
+}
+
+func (l *ledger) FinishAndClaim(ctx context.Context, ends []task.Finished, account string, class task.Class, now time.Time) ([]task.Task, error) {
+	if class == l.lockedNow() {
+		return nil, errDisk
+	}
+	if err := l.Finish(ctx, ends); err != nil {
+		return nil, err
+	}
+	claimed, err := l.Claim(ctx, account, class, now, 1)
+	l.mu.Lock()
+	l.commits -= len(claimed) // it came with the ends
+	between := l.between
+	l.mu.Unlock()
+	if len(claimed) > 0 && between != nil {
+		between()
+	}
+	return claimed, err
 }
 
 func (l *ledger) NextDue(_ context.Context, _ string, class task.Class, now time.Time) (time.Time, bool, error) {
@@ -140,6 +163,7 @@ func (l *ledger) Finish(_ context.Context, ends []task.Finished) error {
 			return task.ErrNotFound
 		}
 	}
+	l.commits++
 	for _, end := range ends {
 		t := l.find(end.Task.ID)
 		l.ends[t.ID]++ // a second one shows in once
@@ -377,6 +401,12 @@ func (l *ledger) lock(class task.Class) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.locked = class
+}
+
+func (l *ledger) lockedNow() task.Class {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.locked
 }
 
 // get returns a task as it is kept.

@@ -95,6 +95,7 @@ type Lane struct {
 	// Of the messages' goroutine alone.
 	all       line      // of every message
 	strangers line      // of first contacts, beside it
+	claimed   []Task    // with the end of the message before
 	locked    time.Time // until when WhatsApp takes no first contacts, as it was met last
 	lockedFor string    // and why
 	lockKnown bool
@@ -183,7 +184,10 @@ func (l *Lane) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { l.queue(ctx, ClassControl, l.workControl) })
-	running.Go(func() { l.queue(ctx, ClassMessage, l.workMessages) })
+	running.Go(func() {
+		l.queue(ctx, ClassMessage, l.workMessages)
+		l.giveBack(ctx)
+	})
 	running.Go(func() { l.queue(ctx, ClassCheck, l.workChecks) })
 	running.Go(func() { l.follow(ctx) })
 	running.Go(func() { l.every(ctx, time.Hour, "drop old tasks", l.sweep) })

@@ -34,21 +34,21 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	}
 	defer l.gate.Release(1)
 	seen := l.changed()
-	if ready, next, err := l.enter(ctx, ClassMessage); !ready || err != nil {
+	ready, next, err := l.enter(ctx, ClassMessage)
+	if ready && err == nil {
+		err = l.minded(ctx)
+	}
+	if len(l.claimed) > 0 && (!ready || err != nil) {
+		return time.Time{}, errors.Join(err, l.giveBack(ctx)) // and look again: it waits like the others now
+	}
+	if !ready || err != nil {
 		return next, err
 	}
-	if err := l.minded(ctx); err != nil {
-		return time.Time{}, err
+	class, until := l.open()
+	if class == "" {
+		return until, l.giveBack(ctx)
 	}
-	now := l.opts.Now()
-	if l.all.hold.After(now) {
-		return l.all.hold, nil
-	}
-	class := ClassMessage
-	if l.strangers.hold.After(now) {
-		class = ClassWarm
-	}
-	tasks, err := l.claim(ctx, class, 1)
+	tasks, err := l.take(ctx, class)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -168,7 +168,7 @@ func (l *Lane) send(ctx context.Context, t Task, seen uint64) error {
 		}
 	}
 	l.noteAbsence(ClassMessage, seen, tasks, outcomes)
-	return l.conclude(ctx, tasks, outcomes, pace)
+	return l.conclude(ctx, tasks, outcomes, pace, l.ahead(ctx))
 }
 
 // refusedBefore tells whether an earlier attempt failed with a code that is worth one more try and no third. A ledger that cannot

@@ -11,13 +11,14 @@ type record struct {
 	ends  []Finished
 	again []Task     // to be put back
 	pace  *PaceState // to be kept on its own, when no end carries it
+	next  Class      // of which a task is claimed in the commit of the ends; empty for none
 }
 
 func (r record) empty() bool { return len(r.ends) == 0 && len(r.again) == 0 && r.pace == nil }
 
 // conclude turns outcomes into ends and new tries. A pace that changed is committed with the end; with a new try before it,
-// so that a crash between the two cannot burst.
-func (l *Lane) conclude(ctx context.Context, tasks []Task, outcomes []Outcome, pace *PaceState) error {
+// so that a crash between the two cannot burst. When all have ended, a task of the class next is claimed with that.
+func (l *Lane) conclude(ctx context.Context, tasks []Task, outcomes []Outcome, pace *PaceState, next Class) error {
 	var r record
 	jitter := l.opts.Random() // one for all: checks that failed together are tried together
 	for i, outcome := range outcomes {
@@ -31,6 +32,9 @@ func (l *Lane) conclude(ctx context.Context, tasks []Task, outcomes []Outcome, p
 	}
 	if len(r.ends) == 0 {
 		r.pace = pace
+	}
+	if len(r.again) == 0 {
+		r.next = next
 	}
 	if err := l.settle(ctx, r); err != nil {
 		return err
@@ -144,7 +148,7 @@ func (l *Lane) settle(ctx context.Context, r record) error {
 // keep writes a record; what was written is not tried again.
 func (l *Lane) keep(ctx context.Context, r *record) error {
 	if len(r.ends) > 0 {
-		if err := l.finish(ctx, r.ends); err != nil {
+		if err := l.finishAndClaim(ctx, r); err != nil {
 			return err
 		}
 		for _, end := range r.ends {
@@ -166,6 +170,19 @@ func (l *Lane) keep(ctx context.Context, r *record) error {
 		}
 		r.again = nil
 	}
+	return nil
+}
+
+// finishAndClaim commits ends, and with them what is to be worked next. An end is kept also where nothing can be claimed.
+func (l *Lane) finishAndClaim(ctx context.Context, r *record) error {
+	if r.next == "" {
+		return l.finish(ctx, r.ends)
+	}
+	claimed, err := l.keeper.FinishAndClaim(ctx, r.ends, l.opts.Account, r.next, l.opts.Now())
+	if err != nil {
+		return l.finish(ctx, r.ends)
+	}
+	l.claimed = claimed
 	return nil
 }
 

@@ -234,6 +234,8 @@ type Keeper interface {
 	NextDue(ctx context.Context, account string, class Class, now time.Time) (time.Time, bool, error)
 	// Finish commits ends with their callbacks. A task that is already final is left as it is.
 	Finish(ctx context.Context, ends []Finished) error
+	// FinishAndClaim is Finish, and then Claim of one task, in one commit. An error leaves both undone.
+	FinishAndClaim(ctx context.Context, ends []Finished, account string, class Class, now time.Time) ([]Task, error)
 	// Requeue puts running tasks back with their Attempt, MaybeSent, NotBefore, Reason, Waited, Code and Detail.
 	Requeue(ctx context.Context, tasks []Task) error
 	// Release makes queued messages that wait for a reason due now. What they did not wait after all is taken off Waited.

@@ -37,7 +37,7 @@ func (l *Lane) workControl(ctx context.Context) (time.Time, error) {
 	}
 	outcomes := l.guarded(tasks, func() []Outcome { return []Outcome{l.worker.Control(context.WithoutCancel(ctx), t)} })
 	l.noteAbsence(ClassControl, seen, tasks, outcomes)
-	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
+	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil, "")
 }
 
 // workChecks works the checks that are due, together.
@@ -80,7 +80,7 @@ func (l *Lane) workChecks(ctx context.Context) (time.Time, error) {
 	outcomes := l.guarded(tasks, func() []Outcome { return complete(l.worker.Check(context.WithoutCancel(ctx), tasks), len(tasks)) })
 	l.batch.learn(outcomes)
 	l.noteAbsence(ClassCheck, seen, tasks, outcomes)
-	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil)
+	return time.Time{}, l.conclude(ctx, tasks, outcomes, nil, "")
 }
 
 // awaitCompany gives others the time to join the first check. It is false when the lane is to stop.
