@@ -41,9 +41,11 @@ func TestOfTheHistoryOnlyAddressesAndTokensAreKept(t *testing.T) {
 
 func TestAPairingThatHasSettledIsToldOnce(t *testing.T) {
 	t.Parallel()
+	const garbled = "but something came damaged"
 	for name, sync := range map[string]simulator.Sync{
 		"a short history":          {AppState: true, Chats: 3, Messages: 2},
 		"a history that is a file": {AppState: true, Chats: 3, Messages: 2000},
+		garbled:                    {AppState: true, Chats: 3, Messages: 2},
 		"but no history":           {AppState: true},
 		"but no app state":         {Chats: 3, Messages: 2},
 	} {
@@ -54,15 +56,25 @@ func TestAPairingThatHasSettledIsToldOnce(t *testing.T) {
 			require.NoError(t, w.sim.SetAway(ana, true)) // the phone links us, and then has no network
 			w.pair()
 			require.Empty(t, told[session.Settled](w), "nothing is announced yet")
+			if name == garbled { // the phone sends it again when it is asked
+				_, err := w.sim.AddFaults(simulator.Fault{At: "deliver", Do: "broken", Account: ana, Peer: ana, After: 2, Times: 1})
+				require.NoError(t, err)
+			}
 			require.NoError(t, w.sim.SetAway(ana, false))
-			if !sync.AppState || sync.Chats == 0 {
+			if !sync.AppState || sync.Chats == 0 || name == garbled {
 				here := func() bool {
 					return w.sim.Waiting(ana) == 0 && w.rows("whatsmeow_privacy_tokens") >= sync.Chats && w.rows("whatsmeow_nct_salt") == 1
 				}
 				for late := time.Now().Add(patience); !here(); w.rest(20 * time.Millisecond) { // only the tables tell
 					require.True(t, time.Now().Before(late), "what there is did not come")
 				}
+				_, err := w.sim.Write(t.Context(), bea, ana, "hi") // what comes after all that waited
+				require.NoError(t, err)
+				w.wait("a message", func() bool { return len(w.heard(bea)) > 0 })
 				w.halt() // what was announced is read by then
+				if name == garbled {
+					require.Equal(t, 1, w.sim.Faults()[0].Hits)
+				}
 				require.Empty(t, told[session.Settled](w))
 				return
 			}

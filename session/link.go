@@ -126,6 +126,10 @@ func (a *Account) handle(l *link, event any) bool {
 			a.readHistory(l, offer)
 		}
 		return a.received(l, event)
+	case *events.UndecryptableMessage:
+		if event.Info.IsFromMe {
+			l.settling.garbled()
+		}
 	case *events.AppStateSyncComplete:
 		if l.settling.synced(event.Name) {
 			a.settled(l)

@@ -16,7 +16,7 @@ type settling struct {
 	chats   bool // the first piece of the history, with the list of chats, is announced
 	last    bool // and the last piece
 	unread  int  // pieces that are announced and not read yet
-	lost    bool // one could not be read, and does not come again
+	lost    bool // something could not be read: what was announced is not known for certain
 	fetched map[appstate.WAPatchName]bool
 	over    bool
 }
@@ -37,6 +37,13 @@ func (s *settling) offered(offer *waE2E.HistorySyncNotification, wanted bool) (s
 		s.last = s.last || offer.GetProgress() >= 100
 	}
 	return s.end()
+}
+
+// garbled notes that a message of the phone could not be opened. It may have announced something, and may come again late.
+func (s *settling) garbled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = true
 }
 
 // read notes that a piece that was wanted was read, or could not be.

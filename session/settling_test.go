@@ -21,6 +21,7 @@ const (
 	stepTooLarge   = "a first piece too large to be read is announced"
 	stepRead       = "a piece is read"
 	stepLost       = "a piece cannot be read"
+	stepGarbled    = "something cannot be opened"
 	stepState      = "the app state is fetched"
 	stepMostStates = "all of the app state but the salt is fetched"
 )
@@ -48,6 +49,9 @@ func (s *settling) take(step string) (settled bool) {
 		return announce(waE2E.HistorySyncType_FULL, 100, 1)
 	case stepRead:
 		return s.read(nil)
+	case stepGarbled:
+		s.garbled()
+		return false
 	case stepLost:
 		return s.read(errors.New("lost"))
 	}
@@ -78,6 +82,7 @@ func TestAPairingHasSettledWhenAllThatWasAnnouncedIsHere(t *testing.T) {
 		"the first piece is too large":        {[]string{stepState, stepTooLarge, stepLast, stepRead}, false},
 		"a piece is not read":                 {[]string{stepState, stepChats, stepRecent, stepLast, stepRead, stepRead}, false},
 		"a piece is lost":                     {[]string{stepState, stepChats, stepRecent, stepLast, stepRead, stepLost, stepRead}, false},
+		"something is not opened":             {[]string{stepState, stepChats, stepRead, stepGarbled, stepLast, stepRead}, false},
 		"no app state":                        {[]string{stepChats, stepLast, stepRead, stepRead}, false},
 		"the part with the salt is not there": {[]string{stepMostStates, stepChats, stepLast, stepRead, stepRead}, false},
 	} {
