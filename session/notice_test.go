@@ -1,11 +1,43 @@
 package session
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/types/events"
 )
+
+func TestAChangeThatCouldNotBeKeptIsKeptOnceItCan(t *testing.T) {
+	t.Parallel()
+	runBench(t, Facts{}, func(t *testing.T, b *bench) {
+		b.slow()
+		set := func(full bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.full = full
+		}
+		set(true)
+		b.wire.says(&events.NotifyAccountReachoutTimelock{IsActive: true})
+		for range 60 {
+			b.pass(time.Second)
+			require.NoError(t, b.a.ask(t.Context(), func(context.Context, *owner) error { return nil })) // a busy account
+		}
+		require.False(t, b.a.Status().Reachout.IsZero(), "it holds all the same")
+		require.Equal(t, []string{NoticeLocked}, b.notices())
+		require.Empty(t, b.news)
+		require.InDelta(t, 5, b.refused, 1, "tried again each quarter of a minute")
+		set(false)
+		b.pass(20 * time.Second)
+		require.Len(t, b.news, 1)
+		require.Equal(t, NoticeLocked, b.news[0].Code)
+		require.False(t, b.facts.ReachoutEnd.IsZero())
+		b.pass(10 * time.Minute)
+		require.Len(t, b.news, 1)
+		require.Equal(t, []string{NoticeLocked}, b.notices())
+	})
+}
 
 func TestWhatIsNewsAboutAnAccount(t *testing.T) {
 	t.Parallel()

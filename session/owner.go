@@ -17,8 +17,9 @@ type owner struct {
 	ran   func() time.Duration // of this process, by the clock that stands still while the machine sleeps
 	fresh func() *link         // makes a device that is not paired
 
-	facts  Facts // as kept
-	locked bool  // WhatsApp locked or banned the account since the start
+	facts  Facts     // as kept
+	keepAt time.Time // when to try again to keep them, after a failure; zero for none
+	locked bool      // WhatsApp locked or banned the account since the start
 
 	// The link and its connection; see connection.go.
 	link      *link
@@ -137,13 +138,14 @@ func (o *owner) advance(ctx context.Context) {
 	o.watchPhone(ctx, now)
 	o.watchReachout(ctx, now)
 	o.watchVersion(ctx, now)
+	o.watchKept(ctx, now)
 }
 
 // pause returns how long nothing is due.
 func (o *owner) pause() time.Duration {
 	now := o.now()
 	pause := o.t.Stuck / 4 // the heartbeat
-	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue(), o.versions.due} {
+	for _, due := range []time.Time{o.linkDue(), o.roundDue(), o.nextRound, o.phoneDue(), o.reachoutDue(), o.versions.due, o.keepAt} {
 		if !due.IsZero() {
 			pause = min(pause, due.Sub(now))
 		}
@@ -313,11 +315,24 @@ func (o *owner) notify(ctx context.Context, n Notice) {
 	o.tell(ctx, n)
 }
 
-// keep writes down what is known about the account. A failure is logged: the state in memory holds, and the next change
-// tries again.
+// keep writes down what is known about the account. After a failure the state in memory holds, and it is tried again from time
+// to time.
 func (o *owner) keep(ctx context.Context) {
-	if err := o.a.opts.Keeper.KeepFacts(context.WithoutCancel(ctx), o.a.opts.Account, o.facts); err != nil {
-		o.a.log.Error("facts of the account were not kept", "error", err)
+	err := o.a.opts.Keeper.KeepFacts(context.WithoutCancel(ctx), o.a.opts.Account, o.facts)
+	if err == nil {
+		o.keepAt = time.Time{}
+		return
+	}
+	if o.keepAt.IsZero() {
+		o.a.log.Error("facts of the account were not kept; it is tried again", "error", err)
+	}
+	o.keepAt = o.now().Add(o.t.Stuck / 4)
+}
+
+// watchKept keeps what could not be kept before.
+func (o *owner) watchKept(ctx context.Context, now time.Time) {
+	if !o.keepAt.IsZero() && !now.Before(o.keepAt) {
+		o.keep(ctx)
 	}
 }
 

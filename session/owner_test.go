@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,10 +29,12 @@ type bench struct {
 
 	live atomic.Uint32 // the live version
 
-	mu    sync.Mutex
-	facts Facts
-	news  []Notice // by the facts as they were kept
-	told  []Event
+	mu      sync.Mutex
+	facts   Facts
+	news    []Notice // by the facts as they were kept
+	full    bool     // nothing can be kept
+	refused int      // how often
+	told    []Event
 
 	announced []uint32 // versions in place of the library's own
 }
@@ -209,6 +212,10 @@ func (b *bench) Facts(context.Context, AccountID) (Facts, error) { return b.fact
 func (b *bench) KeepFacts(_ context.Context, _ AccountID, facts Facts) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.full {
+		b.refused++
+		return errors.New("the disk is full")
+	}
 	b.news = append(b.news, facts.Since(b.facts)...)
 	b.facts = facts
 	return nil
