@@ -5,11 +5,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // served starts a handler and returns a drive against it.
@@ -100,4 +103,19 @@ func TestFiguresAreChosenByName(t *testing.T) {
 	all, err := choose("")
 	require.NoError(t, err)
 	require.Len(t, all, len(figures()))
+}
+
+// TestNoHandleOfOursIsCountedAsTheirs has a handle that is inherited, as a shell may leave one.
+func TestNoHandleOfOursIsCountedAsTheirs(t *testing.T) { //nolint:paralleltest // it is about the handles of the whole process
+	const inherited = 200
+	require.NoError(t, unix.Dup2(1, inherited))
+	t.Cleanup(func() { _ = unix.Close(inherited) })
+	handles := func() string {
+		out, err := exec.CommandContext(t.Context(), "ls", "/proc/self/fd").Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	require.Contains(t, handles(), strconv.Itoa(inherited))
+	require.NoError(t, keepHandles())
+	require.NotContains(t, handles(), strconv.Itoa(inherited))
 }

@@ -86,6 +86,9 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := keepHandles(); err != nil {
+		return err
+	}
 	if o.dir, err = os.MkdirTemp(o.dir, "whatsappd-load-"); err != nil {
 		return err
 	}

@@ -32,6 +32,21 @@ type process struct {
 	more  chan struct{}
 }
 
+// keepHandles has the processes that are started get none of the handles that this one got from whoever started it: they would
+// count as theirs.
+func keepHandles() error {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, entry := range all {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > int(os.Stderr.Fd()) {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
 // start runs a program with these settings as its whole environment.
 func start(name, dir, program string, env map[string]string, args ...string) (*process, error) {
 	p := &process{name: name, cmd: exec.Command(program, args...), exited: make(chan struct{}), more: make(chan struct{})} //nolint:noctx // it is ended by who started it

@@ -22,6 +22,10 @@ var ErrDamaged = errors.New("the database is damaged; restore a backup, or move 
 // readers is how many connections read the ledger side by side.
 const readers = 4
 
+// readerIdle is after how long without work such a connection is closed: a daemon that has nothing to do holds few handles. The
+// next one takes a millisecond or two to open.
+const readerIdle = 5 * time.Second
+
 // magic is how every SQLite database begins.
 const magic = "SQLite format 3\x00"
 

@@ -134,6 +134,7 @@ func (db *DB) openLedger(ctx context.Context, batch int, limit int64) error {
 	}
 	db.writer = startWriter(ctx, pool, conn, batch)
 	db.reads = openFile(path, reading, readers)
+	db.reads.SetConnMaxIdleTime(readerIdle)
 	if err := db.reads.PingContext(ctx); err != nil {
 		return fmt.Errorf("open for reading: %w", err)
 	}
