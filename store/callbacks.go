@@ -75,7 +75,7 @@ func (db *DB) ClaimDue(ctx context.Context, now time.Time, room callback.Room) (
 		return nil, fmt.Errorf("claim callbacks: %w", err)
 	}
 	var claimed []callback.Delivery
-	err = db.writer.do(ctx, func(ctx context.Context, q queries) error {
+	err = db.writer.ride(ctx, func(ctx context.Context, q queries) error {
 		due, err := queryDeliveries(ctx, q, dueCallbacks, millis(now), string(list), room.All)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (db *DB) ClaimDue(ctx context.Context, now time.Time, room callback.Room) (
 
 // Record implements callback.Keeper. A delivery that does not exist is callback.ErrNotFound.
 func (db *DB) Record(ctx context.Context, d callback.Delivery, a callback.Attempt) error {
-	err := db.writer.do(ctx, func(ctx context.Context, q queries) error {
+	err := db.writer.ride(ctx, func(ctx context.Context, q queries) error {
 		result, err := q.ExecContext(ctx, `UPDATE callback SET state = ?, next_at = ?, last_status = ?, last_error = ?, finished = ?
 			WHERE id = ?`, d.State, millis(d.NextAt), d.LastStatus, d.LastError, millis(d.Finished), d.ID)
 		if err != nil {

@@ -97,6 +97,7 @@ func (db *DB) FinishAndClaim(ctx context.Context, ends []task.Finished, account 
 	if err != nil {
 		return nil, fmt.Errorf("finish tasks and claim the next: %w", err)
 	}
+	db.writer.soon.Store(len(next) > 0)
 	return next, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"whatsappd/task"
 )
@@ -26,9 +27,12 @@ type writer struct {
 	conn    *sql.Conn // the only one, so that its prepared statements are always at hand
 	batch   int
 	ops     chan operation // without a buffer: an operation is either with its caller or taken
+	rides   chan operation // those whose callers have time: see ride
+	wait    time.Duration  // at most, of a ride
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
+	soon    atomic.Bool // the present message ends with a commit, in some milliseconds
 	refused atomic.Bool // the disk did not take a change, and has not been tried since
 }
 
@@ -41,7 +45,7 @@ type operation struct {
 func startWriter(ctx context.Context, pool *sql.DB, conn *sql.Conn, batch int) *writer {
 	w := &writer{
 		pool: pool, conn: conn, batch: batch,
-		ops: make(chan operation), stop: make(chan struct{}), stopped: make(chan struct{}),
+		ops: make(chan operation), rides: make(chan operation), wait: rideWait, stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	// A commit outlives the callers who wait for it: half of the batch belongs to others.
 	go w.run(context.WithoutCancel(ctx))
@@ -51,6 +55,19 @@ func startWriter(ctx context.Context, pool *sql.DB, conn *sql.Conn, batch int) *
 // do makes a change and returns after its commit. When the context ends before the change was taken, nothing happens; once
 // taken, the answer is what became of it.
 func (w *writer) do(ctx context.Context, change func(context.Context, queries) error) error {
+	return w.hand(ctx, w.ops, change)
+}
+
+// rideWait is the longest that ride puts a commit off.
+const rideWait = 5 * time.Millisecond
+
+// ride is do for a change that can wait for a moment: while messages go out one by one it shares the commit of one of them.
+func (w *writer) ride(ctx context.Context, change func(context.Context, queries) error) error {
+	return w.hand(ctx, w.rides, change)
+}
+
+// hand gives an operation to the writer.
+func (w *writer) hand(ctx context.Context, to chan<- operation, change func(context.Context, queries) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -61,7 +78,7 @@ func (w *writer) do(ctx context.Context, change func(context.Context, queries) e
 	default:
 	}
 	select {
-	case w.ops <- op:
+	case to <- op:
 		return <-op.done
 	case <-w.stop:
 		return task.ErrStopping
@@ -78,10 +95,35 @@ func (w *writer) run(ctx context.Context) {
 		case <-w.stop:
 			return
 		case op := <-w.ops:
-			batch = w.gather(append(batch[:0], op))
-			w.commit(ctx, batch)
+			batch = append(batch[:0], op)
+		case op := <-w.rides:
+			batch = w.await(append(batch[:0], op))
+		}
+		batch = w.gather(batch)
+		w.commit(ctx, batch)
+	}
+}
+
+// await waits for an operation whose commit can be shared. What was taken is committed also when the writer is to stop.
+func (w *writer) await(batch []operation) []operation {
+	if !w.soon.Load() {
+		return batch
+	}
+	timer := time.NewTimer(w.wait)
+	defer timer.Stop()
+	for len(batch) < w.batch {
+		select {
+		case op := <-w.ops:
+			return append(batch, op)
+		case op := <-w.rides:
+			batch = append(batch, op)
+		case <-timer.C:
+			return batch
+		case <-w.stop:
+			return batch
 		}
 	}
+	return batch
 }
 
 // gather adds the operations that wait.
@@ -90,6 +132,8 @@ func (w *writer) gather(batch []operation) []operation {
 	for len(batch) < w.batch {
 		select {
 		case op := <-w.ops:
+			batch = append(batch, op)
+		case op := <-w.rides:
 			batch = append(batch, op)
 		default:
 			return batch

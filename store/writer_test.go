@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -299,4 +300,51 @@ func TestManyCallersOfAllKinds(t *testing.T) {
 	}
 	group.Wait()
 	require.Len(t, mustList(t, db), 160)
+}
+
+// ridden starts a writer whose rides wait as long as it takes, and gives it one.
+func ridden(t *testing.T, soon bool) (w *writer, ride operation) {
+	t.Helper()
+	w = idleWriter(t)
+	w.ops, w.rides, w.stop, w.stopped = make(chan operation), make(chan operation), make(chan struct{}), make(chan struct{})
+	w.wait = time.Hour
+	w.soon.Store(soon)
+	go w.run(t.Context())
+	t.Cleanup(w.stopTaking)
+	ride = operation{change: add("ride"), done: make(chan error, 1)}
+	w.rides <- ride
+	return w, ride
+}
+
+func TestARideSharesTheCommitOfTheNext(t *testing.T) {
+	t.Parallel()
+	w, ride := ridden(t, true)
+	var there int
+	require.NoError(t, w.do(t.Context(), func(ctx context.Context, q queries) error {
+		select {
+		case <-ride.done:
+			return errors.New("it had a commit of its own")
+		default:
+		}
+		return q.QueryRowContext(ctx, `SELECT count(*) FROM account WHERE id = 'ride'`).Scan(&there)
+	}))
+	require.NoError(t, <-ride.done)
+	require.Equal(t, 1, there, "its change comes first, in the same transaction")
+}
+
+func TestARideDoesNotWaitWhereNothingIsToCome(t *testing.T) {
+	t.Parallel()
+	w, ride := ridden(t, false)
+	require.NoError(t, <-ride.done)
+	w.stopTaking()
+	require.Equal(t, []string{"ride"}, accountsOf(t, w))
+}
+
+func TestARideIsCommittedWithTheStop(t *testing.T) {
+	t.Parallel()
+	w, ride := ridden(t, true)
+	w.stopTaking()
+	require.NoError(t, <-ride.done)
+	require.Equal(t, []string{"ride"}, accountsOf(t, w))
+	require.ErrorIs(t, w.ride(t.Context(), add("late")), task.ErrStopping)
 }
