@@ -106,7 +106,7 @@ func testNumbers(t *testing.T, open opener) {
 		t.Parallel()
 		s := newScene(t, open)
 		const number = "15550100101"
-		known, err := s.tasks.Contact(t.Context(), account, number)
+		known, err := s.people.Contact(t.Context(), account, number)
 		require.NoError(t, err)
 		require.Equal(t, task.Contact{}, known)
 		require.True(t, known.Cold())
@@ -115,7 +115,7 @@ func testNumbers(t *testing.T, open opener) {
 		}
 		s.message(number)
 		s.finish(s.claimOne(), task.Yes)
-		known, err = s.tasks.Contact(t.Context(), account, number)
+		known, err = s.people.Contact(t.Context(), account, number)
 		require.NoError(t, err)
 		require.Equal(t, task.Contact{Identity: known.Identity, FirstSent: s.now, FirstHeard: s.now, LastHeard: s.later(time.Hour)}, known)
 		require.False(t, known.Cold())

@@ -43,6 +43,21 @@ func testClaim(t *testing.T, open opener) {
 		require.Empty(t, cmp.Diff(s.get(id), again[0]))
 	})
 
+	t.Run("a claim tells of a recipient who wants no messages", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, open)
+		s.message("15550100101")
+		s.message("15550100102")
+		require.NoError(t, s.people.OptOut(t.Context(), account, []string{"15550100101"}, s.now))
+		claimed := s.claimOne()
+		require.True(t, claimed.OptedOut)
+		next, err := s.tasks.FinishAndClaim(t.Context(), []task.Finished{s.end(claimed, task.Failure)}, account, task.ClassMessage, s.now)
+		require.NoError(t, err)
+		require.False(t, next[0].OptedOut)
+		require.NoError(t, s.people.OptIn(t.Context(), account, "15550100101"))
+		require.False(t, s.get(claimed.ID).OptedOut)
+	})
+
 	t.Run("one message runs at a time, whatever is asked for", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, open)

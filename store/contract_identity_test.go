@@ -20,7 +20,7 @@ const (
 // contact returns what is known of the person behind an address.
 func (s *scene) contact(address string) task.Contact {
 	s.t.Helper()
-	known, err := s.tasks.Contact(s.t.Context(), account, address)
+	known, err := s.people.Contact(s.t.Context(), account, address)
 	require.NoError(s.t, err)
 	return known
 }

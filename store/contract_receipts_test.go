@@ -63,7 +63,7 @@ func testConfirm(t *testing.T, open opener) {
 		t.Parallel()
 		s := newScene(t, open)
 		known := func(number string) time.Time {
-			c, err := s.tasks.Contact(t.Context(), account, number)
+			c, err := s.people.Contact(t.Context(), account, number)
 			require.NoError(t, err)
 			return c.FirstSent
 		}

@@ -23,10 +23,11 @@ type keepers struct {
 	people    people
 }
 
-// people is the list of those who want no messages.
+// people is what is known of people, and the list of those who want no messages.
 type people interface {
 	OptOut(ctx context.Context, account string, addresses []string, at time.Time) error
 	OptIn(ctx context.Context, account, address string) error
+	Contact(ctx context.Context, account, address string) (task.Contact, error)
 }
 
 // opener opens an empty ledger for one test.

@@ -14,7 +14,8 @@ const oneContact = `SELECT c.id, coalesce(c.phone, ''), coalesce(c.lid, ''), coa
 	coalesce(h.last_heard_at, 0), coalesce(o.at, 0)
 	FROM contact AS c LEFT JOIN chat AS h ON h.contact = c.id LEFT JOIN optout AS o ON o.contact = c.id WHERE c.id = ` + theirs
 
-// Contact implements task.Keeper.
+// Contact returns what is known of the person behind an address: a number in any of its forms, a LID, or a contact's ID. The
+// zero value when nothing is.
 func (db *DB) Contact(ctx context.Context, account, address string) (task.Contact, error) {
 	var c task.Contact
 	err := db.reads.QueryRowContext(ctx, oneContact, account, address).

@@ -18,6 +18,7 @@ import (
 const taskColumns = `seq, id, account, kind, number, text, message_id, return_url, for_number, request_id, token_id,
 	state, attempt, maybe_sent, not_before, reason, waited_ms, canonical, lid, delivery, delivered_by, delivery_at, warnings,
 	verdict, code, wa_code, retry_at, detail, created, started, finished, class = 'message' AND ` + cold + ` AS cold,
+	class = 'message' AND EXISTS (SELECT 1 FROM optout AS o WHERE o.contact = task.contact),
 	coalesce(contact, ''), coalesce((SELECT phone FROM contact AS c WHERE c.id = task.contact), ''),
 	coalesce((SELECT lid FROM contact AS c WHERE c.id = task.contact), ''), patient, checksum`
 
@@ -247,7 +248,7 @@ func scanTask(row interface{ Scan(...any) error }) (t task.Task, err error) {
 	err = row.Scan(&t.Seq, &t.ID, &t.Account, &t.Kind, &t.Number, &t.Text, &t.MessageID, &t.ReturnURL, &t.ForNumber,
 		&t.RequestID, &t.TokenID, &t.State, &t.Attempt, &t.MaybeSent, moment{&t.NotBefore}, &t.Reason, &waited,
 		&t.Canonical, &t.LID, &t.Delivery, &t.DeliveredBy, moment{&t.DeliveryAt}, codesInto{&t.Warnings},
-		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold,
+		&t.Verdict, &t.Code, &t.WACode, moment{&t.RetryAt}, &t.Detail, moment{&t.Created}, moment{&t.Started}, moment{&t.Finished}, &t.Cold, &t.OptedOut,
 		&t.Contact.ID, &t.Contact.Phone, &t.Contact.LID, &t.Patient, &kept)
 	t.Waited = time.Duration(waited) * time.Millisecond
 	t.Damaged = flaw(t, kept)

@@ -48,6 +48,17 @@ func TestAMessageIsClaimedWithTheEndOfTheOneBefore(t *testing.T) {
 	})
 }
 
+func TestMessagesLookForNoControlWorkThatNobodyAskedFor(t *testing.T) {
+	t.Parallel()
+	queued(t, 20, func(s *scene, _ []task.ID, held func()) {
+		before := s.ledger.controls
+		held()
+		s.pass(time.Millisecond)
+		s.ledger.once(t)
+		require.Equal(t, before, s.ledger.controls)
+	})
+}
+
 func TestAPacedMessageIsNotClaimedAhead(t *testing.T) {
 	t.Parallel()
 	play(t, func(o *task.Options, _ *hands) {

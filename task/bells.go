@@ -76,6 +76,13 @@ func (b *bells) rest(class Class) {
 	}
 }
 
+// rests tells whether a queue found nothing to do and was not rung since.
+func (b *bells) rests(class Class) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.awake[class]
+}
+
 // firstToAsk is true once until checks and messages have rested together: many tasks that meet an account without a phone ask
 // for a pairing once.
 func (b *bells) firstToAsk() bool {

@@ -41,12 +41,8 @@ type Activity struct {
 }
 
 // unwanted ends a message to somebody who wants none.
-func (l *Lane) unwanted(ctx context.Context, t Task) (Outcome, bool, error) {
-	contact, err := l.keeper.Contact(ctx, l.opts.Account, t.Contact.ID)
-	if err != nil || contact.OptedOut.IsZero() {
-		return Outcome{}, false, err
-	}
-	return Never(codeOptedOut, "the recipient is on the opt-out list"), true, nil
+func (l *Lane) unwanted(t Task) (Outcome, bool) {
+	return Never(codeOptedOut, "the recipient is on the opt-out list"), t.OptedOut
 }
 
 // repeated warns of a text that many strangers got within a day, or ends its message when the policy says so. WhatsApp is said

@@ -36,6 +36,7 @@ type ledger struct {
 	failing  error      // what every write answers
 	locked   task.Class // of which nothing can be claimed
 	commits  int        // ends and claims that took something
+	controls int        // looks for control work
 	between  func()     // called after a claim that came with ends
 }
 
@@ -106,7 +107,7 @@ func (l *ledger) Claim(_ context.Context, _ string, class task.Class, now time.T
 		}
 		t.State = task.Running
 		t.Attempt++
-		t.Cold = l.stranger(t)
+		t.Cold, t.OptedOut = l.stranger(t), !l.optedOut[t.Number].IsZero()
 		claimed = append(claimed, *t)
 	}
 	if len(claimed) > 0 {
@@ -136,6 +137,9 @@ func (l *ledger) FinishAndClaim(ctx context.Context, ends []task.Finished, accou
 func (l *ledger) NextDue(_ context.Context, _ string, class task.Class, now time.Time) (time.Time, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if class == task.ClassControl {
+		l.controls++
+	}
 	var next time.Time
 	for _, t := range l.tasks {
 		if !l.in(t, class) || !l.workable(t) {
@@ -346,12 +350,6 @@ func (l *ledger) KeepPace(_ context.Context, _ string, p task.PaceState) error {
 	l.pace = p
 	l.paces++
 	return nil
-}
-
-func (l *ledger) Contact(_ context.Context, _, number string) (task.Contact, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return task.Contact{FirstSent: l.sent[number], LastHeard: l.heard[number], OptedOut: l.optedOut[number]}, nil
 }
 
 // optOut puts a number on the list of those that want no messages.

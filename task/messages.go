@@ -66,11 +66,10 @@ func (l *Lane) workMessages(ctx context.Context) (time.Time, error) {
 	if end, over := l.refused(t); over {
 		return time.Time{}, l.settle(ctx, record{ends: []Finished{end}})
 	}
-	outcome, over, err := l.unwanted(ctx, t)
-	if err != nil || ctx.Err() != nil {
-		return time.Time{}, errors.Join(err, l.putBack(ctx, tasks))
+	if ctx.Err() != nil {
+		return time.Time{}, l.putBack(ctx, tasks)
 	}
-	if over {
+	if outcome, over := l.unwanted(t); over {
 		return time.Time{}, l.settle(ctx, record{ends: []Finished{l.ended(t, outcome)}})
 	}
 	return l.sendInTime(ctx, t, seen)

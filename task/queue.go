@@ -99,7 +99,7 @@ func (l *Lane) enter(ctx context.Context, class Class) (ready bool, next time.Ti
 		return false, until, nil
 	}
 	now := l.opts.Now()
-	if _, absent := l.absent(ClassControl); !absent { // control goes first: it wakes the others when it has begun
+	if _, absent := l.absent(ClassControl); !absent && !l.bells.rests(ClassControl) { // control goes first: it wakes the others when it has begun
 		due, some, err := l.keeper.NextDue(ctx, l.opts.Account, ClassControl, now)
 		if err != nil || some && !due.After(now) {
 			return false, now.Add(safetyTick), err

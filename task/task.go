@@ -124,6 +124,7 @@ type Task struct {
 	Reason    string        // why it waits: "pace", "settling", "offline", a code of an earlier failure
 	Waited    time.Duration // time spent waiting for its pace, which does not count against the maximum age
 	Cold      bool          // of a message: a first contact as things stand: neither side ever wrote to the other
+	OptedOut  bool          // of a message: its recipient wants none, as things stand
 
 	Canonical   string      // of a message: the number WhatsApp delivers to; empty until it was looked up
 	LID         string      // of a message: the address WhatsApp was given; empty until one was found
@@ -253,9 +254,6 @@ type Keeper interface {
 	Pace(ctx context.Context, account string) (PaceState, error)
 	// KeepPace replaces the account's pace.
 	KeepPace(ctx context.Context, account string, p PaceState) error
-	// Contact returns what is known of the person behind an address: a number in any of its forms, a LID, or a contact's ID. The
-	// zero value when nothing is.
-	Contact(ctx context.Context, account, address string) (Contact, error)
 	// TextRecipients counts the other contacts that got a text as a first contact since a time. hash stands for the text.
 	TextRecipients(ctx context.Context, account string, hash [32]byte, contact string, since time.Time) (int, error)
 	// KeepText records that a contact gets a text as a first contact. Sweep forgets it with the texts.
