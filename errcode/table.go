@@ -75,6 +75,7 @@ var meanings = map[string]Meaning{
 	"not_from_here":        {Request, false, "ask from the daemon's own machine"},
 	"too_many_logins":      {Account, true, "try again tomorrow"},
 	"too_many_tasks":       {Request, true, "wait as long as Retry-After says"},
+	"busy":                 {Library, true, "send it again, without a break"},
 	"queue_full":           {Library, true, "wait until some tasks have ended"},
 	"disk_full":            {Library, true, "free some space"},
 	"internal":             {Library, true, "read the log under the request id"},

@@ -254,9 +254,14 @@ func (a *API) begin(c *gin.Context) {
 		"took_ms", time.Since(begun).Milliseconds(), "request_id", id, "token_id", c.GetString(keyToken))
 }
 
-// limitBody refuses a body that says itself that it is too large, before any of it is read.
+// limitBody refuses a body that says itself that it is too large, before any of it is read. Another one comes in like the rest of
+// a long request; see [places].
 func (a *API) limitBody(c *gin.Context) {
 	if c.FullPath() == "" || c.Request.ContentLength <= bodyMost { // other paths and methods have their own answers
+		c.Request.Body = body{c.Request.Body, c.Request.Context()}
+		if inWS(c.Request.URL.RawPath) || c.Request.ContentLength == 0 {
+			allHere(c.Request.Context())
+		}
 		return
 	}
 	c.Header("Connection", "close")

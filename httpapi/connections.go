@@ -3,6 +3,7 @@ package httpapi
 import (
 	"container/list"
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -42,6 +43,7 @@ type connection struct {
 	gone   chan struct{} // closed with it
 
 	working atomic.Bool  // a request with a right token is under way
+	arrived atomic.Bool  // and all of it is here that is needed
 	sent    atomic.Int64 // bytes since the last answer
 	broken  error        // how it broke off in the middle of a long request; only for who reads
 }
@@ -139,15 +141,18 @@ func (c *connection) Read(p []byte) (n int, err error) {
 	if c.broken != nil {
 		return 0, c.broken
 	}
-	long := c.sent.Load() >= shortMost && !c.working.Load()
+	short := shortMost - c.sent.Load() // is left
+	long := short <= 0 && !c.arrived.Load()
 	if long {
 		err = c.all.places.take(c)
+	} else if short > 0 {
+		p = p[:min(len(p), int(short))]
 	}
 	if err == nil {
 		n, err = c.Conn.Read(p)
 		c.sent.Add(int64(n))
 	}
-	if long && err != nil && len(p) > 1 { // with one byte net/http looks whether a client whose request is worked on has gone
+	if long && err != nil && !c.working.Load() && len(p) > 1 { // with one byte net/http looks whether who waits for an answer has gone
 		c.broken = err
 		return fill(p), nil
 	}
@@ -184,6 +189,7 @@ func (c *connection) CloseWrite() error {
 // answered says that a request ended: the next one may be anybody's.
 func (c *connection) answered() {
 	c.working.Store(false)
+	c.arrived.Store(false)
 	c.sent.Store(0)
 	c.all.places.leave(c)
 	c.all.mu.Lock()
@@ -196,12 +202,32 @@ func (c *connection) answered() {
 // connectionKey is where a request's context has its connection.
 type connectionKey struct{}
 
-// keepConnection is called once a request has shown a right token. Then it has arrived, but for its body.
+// keepConnection is called once a request has shown a right token.
 func keepConnection(ctx context.Context) {
-	c, ok := ctx.Value(connectionKey{}).(*connection)
-	if !ok {
-		return // not served by a Server
+	if c, ok := ctx.Value(connectionKey{}).(*connection); ok { // else not served by a Server
+		c.working.Store(true)
 	}
-	c.working.Store(true)
-	c.all.places.leave(c)
+}
+
+// allHere is called once a request with a right token has a body no more, or none that is needed.
+func allHere(ctx context.Context) {
+	if c, ok := ctx.Value(connectionKey{}).(*connection); ok && c.working.Load() {
+		c.arrived.Store(true)
+		c.all.places.leave(c)
+	}
+}
+
+// body tells when it has been read.
+type body struct {
+	io.ReadCloser
+	request context.Context //nolint:containedctx // a body is a part of its request
+}
+
+// Read implements io.Reader.
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		allHere(b.request)
+	}
+	return n, err
 }

@@ -37,6 +37,7 @@ var (
 	errMethod       = refusal(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed, use the one in the Allow header")
 	errTooLarge     = refusal(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MiB")
 	errStopping     = refusal(http.StatusServiceUnavailable, "stopping", "The service is stopping, try again soon")
+	errBusy         = refusal(http.StatusServiceUnavailable, "busy", "Too many long requests come in at once: nothing was accepted. Try again soon")
 	errUnwritable   = refusal(http.StatusServiceUnavailable, "store_failed", "The disk takes nothing now, try again later; the log has the details under the request id")
 	errNoAnswer     = refusal(http.StatusGatewayTimeout, session.CodeNetworkUncertain, "WhatsApp did not answer in time, try again")
 	errInternal     = refusal(http.StatusInternalServerError, "internal", "Something went wrong here; the log has the details under the request id")

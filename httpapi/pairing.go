@@ -75,7 +75,7 @@ const pairPatience = 30 * time.Second
 func (a *API) pair(c *gin.Context) (any, error) {
 	var in PairingRequest
 	if err := decode(c.Request.Body, &in, "phone"); err != nil && !errors.Is(err, errNoBody) {
-		return nil, invalid(err)
+		return nil, badBody(err)
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), pairPatience)
 	defer cancel()
@@ -119,6 +119,9 @@ func (a *API) passkey(c *gin.Context) (any, error) {
 		return nil, errNotHere
 	}
 	answer, err := io.ReadAll(c.Request.Body)
+	if errors.Is(err, noPlace{}) {
+		return nil, errBusy
+	}
 	if err != nil {
 		return nil, invalid(errors.New("the body could not be read"))
 	}

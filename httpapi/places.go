@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -31,7 +32,7 @@ type places struct {
 	pressing bool // press runs, or will
 }
 
-// place is held until the request has shown a right token, is answered, or its reader has ended.
+// place is held until all of a request with a right token is here, another one is answered, or its reader has ended.
 type place struct {
 	heard   time.Time // when its reader came for more
 	leaving bool      // it is closed, and its reader about to end
@@ -47,8 +48,17 @@ func newPlaces(patience time.Duration) *places {
 	return &places{patience: patience, taken: map[*connection]*place{}}
 }
 
-// take waits for a place, or notes that more is to come of what has one. The error is what a read of the connection would end
-// with: it was closed, or its time is over.
+// noPlace ends a read that waited for a place for too long. To net/http it is one that took too long.
+type noPlace struct{}
+
+var _ net.Error = noPlace{}
+
+func (noPlace) Error() string   { return "too many long requests come in at once" }
+func (noPlace) Timeout() bool   { return true }
+func (noPlace) Temporary() bool { return true }
+
+// take waits for a place, or notes that more is to come of what has one. The error is noPlace, or os.ErrClosed for a connection
+// that gave way meanwhile.
 func (p *places) take(c *connection) error {
 	w := p.ask(c)
 	if w == nil {
@@ -56,7 +66,7 @@ func (p *places) take(c *connection) error {
 	}
 	timer := time.NewTimer(p.patience)
 	defer timer.Stop()
-	err := os.ErrDeadlineExceeded
+	var err error = noPlace{}
 	select {
 	case <-w.placed:
 		return nil

@@ -2,13 +2,14 @@ package httpapi
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/textproto"
-	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -129,7 +130,7 @@ func TestNobodyWaitsForAPlaceForEver(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		require.ErrorIs(t, <-placed, os.ErrDeadlineExceeded)
+		require.ErrorIs(t, <-placed, noPlace{})
 		require.InDelta(t, 10*time.Second, time.Since(begun), float64(silenceMost))
 		require.NoError(t, <-ended)
 		_, waiting := h.counts()
@@ -142,8 +143,12 @@ func TestAPlaceIsGivenBack(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t, Limits{})
 	long := "GET /held HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nX: " + strings.Repeat("y", 100<<10) + "\r\n\r\n"
-	for range 3 * placesMost { // once the token is seen, though they are not answered
-		d.dial("127.0.0.1", long)
+	sent := fmt.Sprintf("POST /held HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nContent-Length: %d\r\n\r\n", 100<<10) + strings.Repeat("y", 100<<10)
+	var held []net.Conn
+	for range 3 * placesMost { // once the token is seen, or the body is read, though they are not answered
+		held = append(held, d.dial("127.0.0.1", long))
+		<-d.held
+		held = append(held, d.dial("127.0.0.1", sent))
 		<-d.held
 	}
 	conn := d.dial("127.0.0.1", "")
@@ -157,6 +162,9 @@ func TestAPlaceIsGivenBack(t *testing.T) {
 	}
 	require.Equal(t, http.StatusUnauthorized, status(t, d.dial("127.0.0.1", strings.Replace(long, "Authorization", "Other", 1))))
 	close(d.letGo)
+	for _, conn := range held {
+		require.Equal(t, http.StatusOK, status(t, conn), "nobody who has sent all gives way")
+	}
 }
 
 func TestALongRequestGetsThroughBesideThoseThatDoNotEnd(t *testing.T) {
@@ -176,6 +184,30 @@ func TestALongRequestGetsThroughBesideThoseThatDoNotEnd(t *testing.T) {
 	_, err := io.WriteString(small, "y\r\nAuthorization: x\r\n\r\n")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status(t, small), "who sent little is left alone")
+}
+
+func TestALongBodyGetsThroughBesideThoseThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t, Limits{Header: 10 * time.Minute}) // only who gives way makes room
+	begins := fmt.Sprintf("POST /body HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nContent-Length: %d\r\n\r\n", 900<<10)
+	for range 100 {
+		d.dial("127.0.0.1", begins+strings.Repeat("y", 30<<10))
+	}
+	for begun, answer := time.Now(), 0; answer != http.StatusOK; { // on a busy machine it may itself be silent for too long
+		require.Less(t, time.Since(begun), time.Minute)
+		conn := d.dial("127.0.0.1", "")
+		_, _ = io.WriteString(conn, begins+strings.Repeat("y", 900<<10)) // it may be closed already
+		answer = status(t, conn)
+	}
+	require.LessOrEqual(t, int(d.most.Load()), placesMost+1, "one that is whole gives its place away before it is counted out")
+}
+
+func TestABodyThatFoundNoPlaceIsToComeAgain(t *testing.T) {
+	t.Parallel()
+	err := decode(iotest.ErrReader(noPlace{}), &TaskRequest{}, "kind")
+	require.Equal(t, errBusy, badBody(err))
+	require.Equal(t, 10*time.Second, errBusy.retryAfter())
+	require.True(t, failureOf(errBusy.code).Retryable)
 }
 
 // TestALongLineThatBreaksOffIsNotTakenForAWholeOne is about what net/http would do with it: quote all of it.

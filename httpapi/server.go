@@ -30,14 +30,14 @@ func NewServer(handler http.Handler, limits Limits, log *slog.Logger) *Server {
 		limits.Header = 10 * time.Second
 	}
 	return &Server{limits: limits, http: &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if c, ok := r.Context().Value(connectionKey{}).(*connection); ok {
-				defer c.answered()
-			}
-			handler.ServeHTTP(w, r)
-		}),
+		Handler: handler,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connectionKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if c, ok := c.(*connection); ok && state == http.StateIdle { // the whole answer is written
+				c.answered()
+			}
 		},
 		ReadHeaderTimeout: limits.Header,
 		ReadTimeout:       time.Minute,

@@ -188,7 +188,7 @@ func (a *API) acceptTask(c *gin.Context) {
 func (a *API) readTask(c *gin.Context) (task.New, error) {
 	var in TaskRequest
 	if err := decode(c.Request.Body, &in, "kind, to, text and return_url"); err != nil {
-		return task.New{}, invalid(err)
+		return task.New{}, badBody(err)
 	}
 	w := task.New{Kind: task.Kind(in.Kind)}
 	switch w.Kind {
@@ -238,6 +238,9 @@ var errNoBody = errors.New("the body is empty")
 func decode(body io.Reader, value any, fields string) error {
 	var raw bytes.Buffer
 	if _, err := raw.ReadFrom(body); err != nil {
+		if errors.Is(err, noPlace{}) {
+			return errBusy
+		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return errors.New("the body is larger than 1 MiB")
 		}
@@ -252,6 +255,14 @@ func decode(body io.Reader, value any, fields string) error {
 		return errors.New("the body must be one JSON object with no other fields than " + fields)
 	}
 	return nil
+}
+
+// badBody is how the errors of decode are told.
+func badBody(err error) error {
+	if errors.Is(err, errBusy) {
+		return err
+	}
+	return invalid(err)
 }
 
 // unescaped is a path parameter as text.
