@@ -7,7 +7,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=container
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache/go-build \
-    GOCACHE=/cache/go-build CGO_ENABLED=1 go build -trimpath -tags "sqlite_omit_load_extension osusergo netgo nomsgpack" \
+    GOCACHE=/cache/go-build CGO_CFLAGS="-O2 -g -DSQLITE_ENABLE_QPSG" CGO_ENABLED=1 go build -trimpath -tags "sqlite_omit_load_extension osusergo netgo nomsgpack" \
     -ldflags "-s -w -X main.version=${VERSION} -linkmode external -extldflags=-static" \
     -o /out/app ./cmd/whatsappd \
  && mkdir -m 0700 /out/data

@@ -103,8 +103,10 @@ func runAll(ctx context.Context, o options) error {
 // build compiles the daemon as it is shipped, with the race detector off.
 func build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "whatsappd")
-	out, err := exec.CommandContext(ctx, "go", "build", "-tags", "sqlite_omit_load_extension osusergo netgo nomsgpack",
-		"-o", path, "./cmd/whatsappd").CombinedOutput()
+	command := exec.CommandContext(ctx, "go", "build", "-tags", "sqlite_omit_load_extension osusergo netgo nomsgpack",
+		"-o", path, "./cmd/whatsappd")
+	command.Env = append(os.Environ(), "CGO_CFLAGS=-O2 -g -DSQLITE_ENABLE_QPSG")
+	out, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the daemon, from the root of the repository: %w\n%s", err, out)
 	}

@@ -86,6 +86,7 @@ func imageFaults(text string) []string {
 		{"a cache for modules", has(all, "RUN", `--mount=type=cache,target=/go/pkg/mod go mod download`)},
 		{"cgo on", has(all, "RUN", `CGO_ENABLED=1 go build`)},
 		{"a trimmed, stripped and static build", has(all, "RUN", `-trimpath .*-s -w .*-linkmode external -extldflags=-static`)},
+		{"an SQLite that compiles a statement once", has(all, "RUN", `-DSQLITE_ENABLE_QPSG`)},
 		{"the tags of a static build", has(all, "RUN", `sqlite_omit_load_extension osusergo netgo nomsgpack`)},
 		{"a user that is not root", argsOf(final, "USER") == "65532:65532"},
 		{"a data directory that belongs to the user", has(final, "COPY", `^--from=build --chown=65532:65532 \S+ /data$`)},
@@ -187,7 +188,8 @@ func TestABadImageIsFlagged(t *testing.T) {
 	t.Parallel()
 	require.ElementsMatch(t, []string{
 		"two stages", "a final stage from distroless", "no Alpine", "nothing a plain builder does not know",
-		"modules in a layer of their own", "a cache for modules", "cgo on", "a trimmed, stripped and static build", "the tags of a static build",
+		"modules in a layer of their own", "a cache for modules", "cgo on", "a trimmed, stripped and static build", "an SQLite that compiles a statement once",
+		"the tags of a static build",
 		"a user that is not root", "a data directory that belongs to the user", "no command in the final stage",
 		"an entry point in exec form", "a command in exec form", "the stop signal", "an exposed port", "a health check by the program", "no secret",
 	}, imageFaults(`FROM alpine:3
