@@ -61,11 +61,11 @@ func loss(t *trial) {
 		defer t.drop(port(at), 0.2)()
 	}
 	w.answers = nil
-	lasts := 30 * time.Second
+	lasts, between := 30*time.Second, 100*time.Millisecond
 	if t.long {
-		lasts = 10 * time.Minute
+		lasts, between = 10*time.Minute, 400*time.Millisecond // what comes faster than it goes out would wait for as long again
 	}
-	work := w.load(4, 100*time.Millisecond)
+	work := w.load(4, between)
 	t.pause(lasts)
 	work.stop()
 	p99 := percentile(w.answers, 99)
