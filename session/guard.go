@@ -239,7 +239,9 @@ type guardedContainer struct {
 func (c guardedContainer) PutDevice(ctx context.Context, device *store.Device) error {
 	err := c.DeviceContainer.PutDevice(ctx, device)
 	c.link.guard.install(device)
-	device.Container = c
+	if device.Container != c { // later saves may come from several goroutines of the library at once
+		device.Container = c
+	}
 	return err
 }
 
