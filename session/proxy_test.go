@@ -45,6 +45,14 @@ func pipe(one, other net.Conn) {
 	both.Wait()
 }
 
+// readAhead is a connection of which the server may have read the first byte of the tunnel already.
+type readAhead struct {
+	net.Conn
+	from io.Reader
+}
+
+func (c readAhead) Read(into []byte) (int, error) { return c.from.Read(into) }
+
 // httpProxy makes tunnels by CONNECT for who has the right user and password.
 func httpProxy(t *testing.T) *testProxy {
 	p := &testProxy{}
@@ -59,13 +67,13 @@ func httpProxy(t *testing.T) *testProxy {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		conn, _, err := http.NewResponseController(w).Hijack()
+		conn, read, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
 		p.tunnels.Add(1)
 		t.Cleanup(func() { _ = conn.Close() })
-		pipe(conn, onward)
+		pipe(readAhead{conn, read.Reader}, onward)
 	}))
 	p.url = strings.Replace(server.URL, "http://", "http://user:password@", 1)
 	p.stop = server.Close
